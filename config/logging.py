@@ -1,0 +1,81 @@
+"""One log line looks alike wherever it comes from: web, worker, beat or a library.
+
+Every line carries the fields that are bound at that moment: `request_id` in a web request, and in a
+job also `job_id` and `task`. `tasks/tracing.py` carries the request's id along with the job, so
+one search finds all that a click has caused.
+"""
+
+import logging
+import logging.config
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from config.settings import Settings
+
+# What Celery and uvicorn say at INFO about themselves would bury a job's own lines.
+_QUIET = {"kombu": "WARNING", "httpx": "WARNING", "httpcore": "WARNING", "mail.log": "WARNING"}
+
+
+def configure(settings: Settings) -> None:
+    """Send everything that is logged in this process to standard error, in one form."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.PositionalArgumentsFormatter(),
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.StackInfoRenderer(),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    logging.config.dictConfig(_dict_config(settings, shared))
+
+
+def _dict_config(settings: Settings, shared: list[structlog.typing.Processor]) -> dict[str, Any]:
+    last: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        if settings.log_format == "json"
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=False,
+                pad_event_to=0,
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
+    )
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "foreign_pre_chain": shared,
+                "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+        "root": {"level": settings.log_level, "handlers": ["stderr"]},
+        "loggers": {name: {"level": level} for name, level in _QUIET.items()},
+    }
+
+
+def bind(fields: Mapping[str, str]) -> Mapping[str, Any]:
+    """Put these fields on every line from here on, and return what `unbind` needs."""
+    return structlog.contextvars.bind_contextvars(**fields)
+
+
+def unbind(tokens: Mapping[str, Any]) -> None:
+    """Take back what the matching `bind` has put on the lines."""
+    structlog.contextvars.reset_contextvars(**tokens)
+
+
+def bound(field: str) -> str | None:
+    """Return the value that is bound to this field now."""
+    value = structlog.contextvars.get_contextvars().get(field)
+    return None if value is None else str(value)

@@ -1,0 +1,140 @@
+"""The settings, typed and frozen. Nothing else in the project reads the environment.
+
+Every setting is optional; with none set, everything lives on this machine, below `STATE_DIR`.
+A project that takes `config/` along adds settings of its own in a subclass and reads them with
+`load`, as `checkout_demo/settings.py` does.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ADDRESSES_FILE = "addresses.env"
+"""Where a running demo writes the addresses of what it started, below `STATE_DIR`.
+
+A worker or a shell that is started by hand while the demo runs finds them there and joins it.
+"""
+
+_REDIS_SCHEMES = ("redis", "rediss", "sentinel")
+
+
+class BadSettings(SystemExit):  # noqa: N818 (it ends the program with its message, by design)
+    """Some settings cannot be used. The message names each, and says what to write instead."""
+
+
+def redis_url(value: SecretStr) -> SecretStr:
+    """Check that `value` is an address of a Redis or Valkey server.
+
+    Raises:
+        ValueError: if it is not; the message never repeats the value, which may hold a password.
+
+    """
+    parts = urlsplit(value.get_secret_value())
+    if parts.scheme not in _REDIS_SCHEMES or not parts.hostname:
+        raise ValueError("write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://...")
+    try:
+        parts.port  # noqa: B018 (the attribute checks the number when it is read)
+    except ValueError:
+        raise ValueError("the port must be a number from 1 to 65535") from None
+    return value
+
+
+RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
+
+
+class Settings(BaseSettings):
+    """What the framework needs to know. The field's name in capitals is the variable's name."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    broker_url: RedisUrl = Field(
+        SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey that holds the queues"
+    )
+    result_backend_url: RedisUrl | None = Field(
+        None, description="Redis or Valkey that holds states and data; the broker when not set"
+    )
+    state_dir: Path = Field(Path(".local"), description="directory for everything kept on disk")
+
+    result_expires: int = Field(
+        86_400, ge=60, description="seconds a Complete or Cancelled job's state is kept"
+    )
+    result_failure_expires: int = Field(
+        7 * 86_400, ge=60, description="seconds a Failed job's state is kept"
+    )
+
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe line that is logged"
+    )
+    log_format: Literal["console", "json"] = Field(
+        "console", description="console for people, json for a log collector"
+    )
+
+    fetch_private_addresses: bool = Field(
+        False,  # noqa: FBT003 (a field's default)
+        description="let the sample jobs fetch from loopback and private networks",
+    )
+
+    @property
+    def results(self) -> SecretStr:
+        """The address of the result backend: the broker's, unless one is given."""
+        return self.result_backend_url or self.broker_url
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
+
+
+def load(kind: type[AnySettings]) -> AnySettings:
+    """Read settings of this kind from the environment, then from a running demo's addresses.
+
+    Raises:
+        BadSettings: when values cannot be used; its message lists all of them at once.
+
+    """
+    try:
+        state_dir = _StateDir().state_dir
+        return kind(_env_file=state_dir / ADDRESSES_FILE)  # type: ignore[call-arg]
+    except ValidationError as error:
+        raise BadSettings(explain(error)) from None
+
+
+@cache
+def framework_settings() -> Settings:
+    """The framework's settings, read once for the whole process."""
+    return load(Settings)
+
+
+def explain(error: ValidationError) -> str:
+    """One line for each bad setting: its name, what is wrong, what it is for."""
+    lines = ["These settings cannot be used:"]
+    for fault in error.errors(include_url=False, include_input=False):
+        name = str(fault["loc"][0]) if fault["loc"] else "settings"
+        what = fault["msg"].removeprefix("Value error, ")
+        lines.append(f"  {name.upper()}: {what}")
+    lines.append("Change or unset them in the environment, and start again.")
+    return "\n".join(lines)
+
+
+def without_password(url: SecretStr) -> str:
+    """Return the address without user name and password, for logs and for `app.conf`."""
+    parts = urlsplit(url.get_secret_value())
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def credentials(url: SecretStr) -> tuple[str | None, str | None]:
+    """Return the user name and the password that the address holds."""
+    parts = urlsplit(url.get_secret_value())
+    return (
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
+class _StateDir(BaseSettings):
+    """The one setting that tells where to look for others."""
+
+    model_config = SettingsConfigDict(extra="ignore")
+    state_dir: Path = Path(".local")
