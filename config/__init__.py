@@ -1,0 +1,1 @@
+"""Settings, queues and logging: what tasks/ and the application above it both stand on."""

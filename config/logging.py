@@ -14,8 +14,16 @@ import structlog
 
 from config.settings import Settings
 
-# What Celery and uvicorn say at INFO about themselves would bury a job's own lines.
-_QUIET = {"kombu": "WARNING", "httpx": "WARNING", "httpcore": "WARNING", "mail.log": "WARNING"}
+# What these say at INFO is said better elsewhere: Celery's lines on a job show what it returned and
+# lack the request's id (tasks/tracing.py has its own), and httpx's show whole addresses.
+_QUIET = (
+    "celery.app.trace",
+    "celery.worker.strategy",
+    "httpcore",
+    "httpx",
+    "kombu",
+    "mail.log",
+)
 
 
 def configure(settings: Settings) -> None:
@@ -61,7 +69,7 @@ def _dict_config(settings: Settings, shared: list[structlog.typing.Processor]) -
         },
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
-        "loggers": {name: {"level": level} for name, level in _QUIET.items()},
+        "loggers": {name: {"level": "WARNING"} for name in _QUIET},
     }
 
 

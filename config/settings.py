@@ -22,7 +22,7 @@ A worker or a shell that is started by hand while the demo runs finds them there
 _REDIS_SCHEMES = ("redis", "rediss", "sentinel")
 
 
-class BadSettings(SystemExit):  # noqa: N818 (it ends the program with its message, by design)
+class BadSettings(SystemExit):
     """Some settings cannot be used. The message names each, and says what to write instead."""
 
 
@@ -35,7 +35,9 @@ def redis_url(value: SecretStr) -> SecretStr:
     """
     parts = urlsplit(value.get_secret_value())
     if parts.scheme not in _REDIS_SCHEMES or not parts.hostname:
-        raise ValueError("write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://...")
+        raise ValueError(
+            "write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://..."
+        )
     try:
         parts.port  # noqa: B018 (the attribute checks the number when it is read)
     except ValueError:
@@ -73,8 +75,14 @@ class Settings(BaseSettings):
         "console", description="console for people, json for a log collector"
     )
 
+    smtp_url: SecretStr = Field(
+        SecretStr("smtp://127.0.0.1:8025"), description="mail server; user and password allowed"
+    )
+    mail_from: str = Field(
+        "Expresslane <expresslane@example.com>", description="sender of the mails that jobs send"
+    )
     fetch_private_addresses: bool = Field(
-        False,  # noqa: FBT003 (a field's default)
+        False,
         description="let the sample jobs fetch from loopback and private networks",
     )
 
@@ -96,14 +104,14 @@ def load(kind: type[AnySettings]) -> AnySettings:
     """
     try:
         state_dir = _StateDir().state_dir
-        return kind(_env_file=state_dir / ADDRESSES_FILE)  # type: ignore[call-arg]
+        return kind(_env_file=state_dir / ADDRESSES_FILE)
     except ValidationError as error:
         raise BadSettings(explain(error)) from None
 
 
 @cache
 def framework_settings() -> Settings:
-    """The framework's settings, read once for the whole process."""
+    """Return the framework's settings, read once for the whole process."""
     return load(Settings)
 
 

@@ -1,0 +1,12 @@
+"""Background jobs on Celery and Redis, with Resque's simple model.
+
+tasks/celery.py     the Celery app, which `celery -A tasks ...` finds
+tasks/job.py        Job, what every task is
+tasks/scheduler.py  schedule a job by name, ask for its status, cancel it
+tasks/watch.py      follow jobs as they change
+tasks/states.py     the states of a job
+tasks/errors.py     the errors
+tasks/results.py    where states and data are kept
+tasks/tracing.py    the request's id in every log line that the request causes
+tasks/work/         three sample jobs
+"""

@@ -1,0 +1,110 @@
+"""How Celery is set up here. Every value that differs from Celery's default says why.
+
+Names that begin with an underscore are not settings: Celery's configuration shows every public name
+of this module, in Flower too, so the settings object stays out of its sight.
+"""
+
+from config.queues import DEFAULT as _DEFAULT
+from config.queues import QUEUES as _QUEUES
+from config.settings import credentials as _credentials
+from config.settings import framework_settings as _framework_settings
+from config.settings import without_password as _without_password
+
+_settings = _framework_settings()
+_SECOND = 1.0
+
+# -- Which code the workers load -----------------------------------------------------------------
+
+imports = (
+    "tasks.work.test_job",
+    "tasks.work.email_job",
+    "tasks.work.data_miner_job",
+    "checkout_demo.jobs",
+)
+
+# -- Broker ----------------------------------------------------------------------------------------
+
+# Without its password: config/credentials.py hands that over when a connection is made.
+broker_url = _without_password(_settings.broker_url)
+if any(_credentials(_settings.broker_url)):
+    broker_url += (
+        "&" if "?" in broker_url else "?"
+    ) + "credential_provider=config.credentials.BrokerCredentials"
+
+# By default, a publish or a wait for a pooled connection can block for ever on a dead broker.
+broker_connection_timeout = 1 * _SECOND
+broker_pool_acquire_timeout = 1 * _SECOND
+task_publish_retry_policy = {
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "interval_max": 0.2,
+}
+# A worker that starts before its broker waits for it, instead of ending.
+broker_connection_retry_on_startup = True
+# A broker that is away for a day is still the broker.
+broker_connection_max_retries = None
+
+broker_transport_options = {
+    "socket_connect_timeout": 1 * _SECOND,
+    # More than the second for which a worker's own blocking read waits.
+    "socket_timeout": 5 * _SECOND,
+    "socket_keepalive": True,
+    # `-Q high,default,low` means that order, as in Resque; Celery's default takes turns.
+    "queue_order_strategy": "priority",
+    # What a dead worker held comes back after this time. It must be longer than any job
+    # (`task_time_limit`), or a long job would run twice. Celery's default is an hour.
+    "visibility_timeout": 300,
+    # How often idle workers look for what dead ones left; by default every 100 seconds.
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+}
+
+# -- Results ---------------------------------------------------------------------------------------
+
+_BACKEND = (
+    "tasks.results:SentinelResultBackend"
+    if _settings.results.get_secret_value().startswith("sentinel")
+    else "tasks.results:ResultBackend"
+)
+result_backend = f"{_BACKEND}+{_without_password(_settings.results)}"
+if any(_credentials(_settings.results)):
+    redis_backend_credential_provider = "config.credentials.ResultBackendCredentials"
+redis_socket_connect_timeout = 1 * _SECOND
+redis_socket_timeout = 5 * _SECOND
+redis_socket_keepalive = True
+
+result_expires = _settings.result_expires
+# Who comes back from a weekend should still see what failed.
+result_failure_expires = _settings.result_failure_expires
+# Without it, a job that runs still looks as if it waited.
+task_track_started = True
+
+# -- Messages --------------------------------------------------------------------------------------
+
+task_queues = _QUEUES
+task_default_queue = _DEFAULT
+task_default_exchange = "jobs"
+task_default_routing_key = _DEFAULT
+# JSON alone, which is Celery's default for tasks; here also for what the control commands carry.
+accept_content = ["json"]
+
+# -- Workers ---------------------------------------------------------------------------------------
+
+# A job is acknowledged when it is finished, so it outlives its worker. Jobs must bear to be run
+# again, and Celery's default is to lose them instead.
+task_acks_late = True
+task_reject_on_worker_lost = True
+# With the default of 4, jobs wait behind a busy process while another one idles.
+worker_prefetch_multiplier = 1
+# No job runs for ever: first it is told (SoftTimeLimitExceeded), then it is stopped.
+task_soft_time_limit = 120
+task_time_limit = 180
+# After SIGTERM, a running job gets this long to finish before it goes back to its queue.
+worker_soft_shutdown_timeout = 10 * _SECOND
+# Flower's task list and rates come from events, which are off by default.
+worker_send_task_events = True
+task_send_sent_event = True
+# config/logging.py says how a line looks; Celery would replace what it set up.
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False

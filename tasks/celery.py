@@ -1,0 +1,18 @@
+"""The Celery app. `celery -A tasks worker -Q default` finds it here."""
+
+from celery import Celery, signals
+
+from config.logging import configure
+from config.settings import framework_settings
+from tasks import tracing
+
+app = Celery("expresslane", task_cls="tasks.job:Job")
+app.config_from_object("celeryconfig")
+
+tracing.connect()
+
+
+@signals.setup_logging.connect
+def _set_up_logging(**_: object) -> None:
+    """Take logging over from Celery: a receiver of this signal replaces what it would do."""
+    configure(framework_settings())

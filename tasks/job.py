@@ -1,0 +1,120 @@
+"""Job, the base of every task: what a body may use, and how a job fails.
+
+    from tasks.celery import app
+    from tasks.job import Job
+
+    @app.task(name="reports.monthly", base=Job, bind=True, autoretry_for=(DatabaseBusy,))
+    def monthly(self: Job, month: str) -> dict[str, int]:
+        self.progress(0, 2, "reading")
+        ...
+        return {"rows": 12}
+
+`autoretry_for` names the errors that may pass: they are retried, after a while that grows. Every
+other error fails the job at once. What the body returns is the job's data.
+"""
+
+import logging
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from celery import Task
+
+from tasks.errors import JobCancelled
+from tasks.results import JSON, JobResults, Progress
+
+_logger = logging.getLogger("tasks")
+
+
+class Job(Task[..., Any]):
+    """A task whose calls are jobs.
+
+    Retries: `max_retries` attempts after the first one. The wait before attempt n + 1 is drawn
+    evenly from 0 to min(retry_backoff * 2 ** (n - 1), retry_backoff_max) seconds ("full jitter"),
+    so that jobs that failed together do not come back together.
+
+    Time limits: `soft_time_limit` raises `SoftTimeLimitExceeded` in the body, `time_limit` kills
+    its process; both in seconds, with defaults in `celeryconfig.py`. They need the prefork pool.
+
+    Hooks: `before_start` and `after_return` around the body, `on_give_up` when it has failed.
+    """
+
+    abstract = True
+
+    max_retries = 10
+    retry_backoff = 1
+    retry_backoff_max = 600
+    retry_jitter = True
+
+    @property
+    def job_id(self) -> str:
+        """The id of the job that runs. It stays the same through all its attempts."""
+        return str(self.request.id)
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the job was scheduled with: the keyword arguments of the call."""
+        return dict(self.request.kwargs or {})
+
+    def set_data(self, value: JSON) -> None:
+        """Publish data while the body runs; they survive a failure.
+
+        What the body returns replaces them, unless it returns None.
+
+        Raises:
+            JobCancelled: when the job was cancelled meanwhile.
+            TypeError: when `value` cannot be written as JSON.
+
+        """
+        self._publish(data=value)
+
+    def progress(self, done: int, total: int, message: str = "") -> None:
+        """Tell how far the body is: `done` of `total` steps, and what it does now.
+
+        Raises:
+            JobCancelled: when the job was cancelled meanwhile.
+            ValueError: unless 0 <= done <= total.
+
+        """
+        if not 0 <= done <= total:
+            raise ValueError(f"progress must be 0 <= done <= total, not {done} of {total}")
+        self._publish(progress=Progress(done, total, message).as_json())
+
+    def on_give_up(self, error: BaseException) -> None:
+        """Do what is left to do for a job that has failed for good. Override it; it does nothing.
+
+        It runs in the worker that met the last error. A worker that is killed cannot run it.
+        """
+
+    def on_failure(
+        self,
+        exc: BaseException,
+        task_id: str,  # noqa: ARG002 (Celery's signature)
+        args: tuple[Any, ...],  # noqa: ARG002
+        kwargs: dict[str, Any],  # noqa: ARG002
+        einfo: ExceptionInfo,  # noqa: ARG002
+    ) -> None:
+        """Hand a final failure on to `on_give_up`, and log what goes wrong there."""
+        try:
+            self.on_give_up(exc)
+        except Exception:
+            _logger.exception("on_give_up of %s failed", self.name)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (any body's)
+        """Run the body, unless the job was cancelled before its turn came."""
+        if self.request.called_directly:
+            return super().__call__(*args, **kwargs)
+        if getattr(self.request, "cancelled", False):
+            # It is recorded already; this tells a chord that it need not wait for this part.
+            self.backend.mark_as_revoked(self.job_id, "cancelled", request=self.request)
+            raise JobCancelled("cancelled before it started")
+        return self.run(*args, **kwargs)
+
+    def _publish(self, **fields: JSON) -> None:
+        if self.request.called_directly or self.request.is_eager:
+            return
+        if not isinstance(self.backend, JobResults):
+            raise TypeError(f"set_data and progress need our result backend, not {self.backend!r}")
+        if self.backend.publish_fields(self.job_id, fields):
+            return
+        self.backend.mark_as_revoked(self.job_id, "cancelled", request=self.request)
+        raise JobCancelled("cancelled while it ran")

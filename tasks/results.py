@@ -1,0 +1,260 @@
+"""The result backend: where a job's state, progress and data are kept, on Redis.
+
+It is Celery's own, with the same keys and the same JSON, so `AsyncResult` and other Celery programs
+read it as ever. What it adds:
+
+- A job that waits is marked before its message is sent, so Waiting and Unknown are told apart. The
+  mark is set only where nothing is stored yet: a worker that is faster than the mark keeps its
+  result.
+- Every change of state is one script on the server, which refuses what must not happen: a late
+  attempt over a newer one, anything over Complete or Cancelled. Celery reads first and writes then,
+  and two workers can do so at the same time.
+- Data and progress stand in a hash beside the state, so a failure does not wipe them out.
+
+Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-<id>`, a hash of
+`state`, `attempt`, `data`, `progress` and `cancel`. Both expire together.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from celery import Celery, states
+from celery.app.task import Context
+from celery.backends.redis import RedisBackend, SentinelBackend
+from celery.exceptions import TaskRevokedError
+from kombu.utils.encoding import bytes_to_str
+from redis.commands.core import Script
+
+JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
+"""What data may be made of."""
+
+UNFINISHED_EXPIRES = 30 * 86_400
+"""Seconds until the marks of a job that never finishes are forgotten: no queue should be longer."""
+
+_RECORD = """
+-- KEYS: meta, job hash   ARGV: meta's JSON, state, attempt ('' if unknown), seconds to keep
+local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'cancel')
+local attempt = tonumber(ARGV[3]) or tonumber(old[2]) or 1
+if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
+if (tonumber(old[2]) or 0) > attempt then return 'newer' end
+if old[3] and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
+redis.call('HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt)
+redis.call('EXPIRE', KEYS[2], ARGV[4])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 'recorded'
+"""
+
+_PUBLISH_FIELDS = """
+-- KEYS: job hash   ARGV: seconds to keep, field, value, ...   answers 0 if the job is cancelled
+if redis.call('HEXISTS', KEYS[1], 'cancel') == 1 then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
+redis.call('EXPIRE', KEYS[1], ARGV[1])
+redis.call('PUBLISH', KEYS[1], '')
+return 1
+"""
+
+_CANCEL = """
+-- KEYS: meta, job hash   ARGV: meta's JSON, seconds to keep   answers the state before
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'UNKNOWN' end
+local old = redis.call('HGET', KEYS[2], 'state') or 'PENDING'
+if old == 'SUCCESS' or old == 'FAILURE' or old == 'REVOKED' then return old end
+redis.call('HSET', KEYS[2], 'cancel', 1)
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+if old == 'STARTED' then return old end
+redis.call('HSET', KEYS[2], 'state', 'REVOKED')
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return old
+"""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is: `done` of `total` steps, and what it does now."""
+
+    done: int
+    total: int
+    message: str = ""
+
+    def as_json(self) -> dict[str, JSON]:
+        """Return it as it is stored and sent."""
+        return {"done": self.done, "total": self.total, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Record:
+    """All that is stored of one job."""
+
+    state: str
+    """Celery's name of the state."""
+    result: Any
+    """What the body returned; for an error, Celery's description of it."""
+    data: Any
+    """What `set_data` stored last."""
+    progress: Progress | None
+    attempts: int
+
+
+class JobResults(RedisBackend):
+    """What both back ends below have in common."""
+
+    job_keyprefix: Any = "expresslane-job-"
+    """Celery makes bytes of its prefixes when it has put the global one before them."""
+
+    if TYPE_CHECKING:
+        # What Celery has and its type stubs leave out.
+        expires: int | None
+        failure_expires: int | None
+        task_keyprefix: Any
+        key_t: Any
+        _get_key_for: Any
+        _get_result_meta: Any
+        get_key_for_task: Any
+
+    def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
+        super().__init__(*args, app=app, **kwargs)
+        self._record = Script(self.client, _RECORD)
+        self._fields = Script(self.client, _PUBLISH_FIELDS)
+        self._cancel = Script(self.client, _CANCEL)
+
+    # -- before a job runs -------------------------------------------------------------------------
+
+    def on_task_call(self, producer: object, task_id: str) -> None:  # noqa: ARG002 (Celery's)
+        """Mark the job as waiting. Celery calls this right before it sends the message.
+
+        Celery's own method subscribes to the result here, for each job, whether or not anybody
+        will wait for it. `AsyncResult.get` subscribes by itself.
+        """
+        mark = self._meta(task_id, None, states.PENDING)
+        self.client.set(self.get_key_for_task(task_id), mark, ex=UNFINISHED_EXPIRES, nx=True)
+
+    def cancel(self, task_id: str) -> str:
+        """Cancel the job if it waits, ask it to stop if it runs; return its state before.
+
+        The state is Celery's name, or UNKNOWN.
+        """
+        meta = self._meta(
+            task_id, self.prepare_exception(TaskRevokedError("cancelled")), states.REVOKED
+        )
+        keys = self._keys(task_id)
+        return bytes_to_str(self._cancel(keys, [meta, self._seconds_to_keep(states.REVOKED)]))
+
+    # -- while it runs -----------------------------------------------------------------------------
+
+    def publish_fields(self, task_id: str, fields: Mapping[str, JSON]) -> bool:
+        """Store data or progress, and wake whoever follows the job. False: it is cancelled.
+
+        Raises:
+            TypeError: when a value cannot be written as JSON.
+
+        """
+        pairs = [part for name, value in fields.items() for part in (name, json.dumps(value))]
+        stored = self.ensure(
+            self._fields, ([self.get_key_for_job(task_id)], [UNFINISHED_EXPIRES, *pairs])
+        )
+        return bool(stored)
+
+    def _store_result(
+        self,
+        task_id: str,
+        result: Any,  # noqa: ANN401 (any body's)
+        state: str,
+        traceback: str | None = None,
+        request: Context | None = None,
+        **_: object,
+    ) -> Any:  # noqa: ANN401
+        meta = self._meta(task_id, result, state, traceback, request)
+        attempt = "" if request is None else (request.retries or 0) + 1
+        keys = self._keys(task_id)
+        arguments = [meta, state, attempt, self._seconds_to_keep(state)]
+        answer = bytes_to_str(self.ensure(self._record, (keys, arguments)))
+        if answer == "cancel":
+            self.mark_as_revoked(task_id, "cancelled", request=request)
+        if answer in ("cancel", states.REVOKED) and request is not None:
+            request.update(cancelled=True)
+        return result
+
+    # -- afterwards --------------------------------------------------------------------------------
+
+    def record_of(self, task_id: str) -> Record | None:
+        """Return what is stored of the job; None if nothing is."""
+        with self.client.pipeline(transaction=False) as pipe:
+            pipe.get(self.get_key_for_task(task_id))
+            pipe.hgetall(self.get_key_for_job(task_id))
+            meta, fields = pipe.execute()
+        return self.read(meta, fields)
+
+    def read(self, meta: bytes | None, fields: Mapping[bytes, bytes]) -> Record | None:
+        """Make a record of the two stored values."""
+        if not meta:
+            return None
+        stored = self.decode(meta)
+        progress = json.loads(fields.get(b"progress", b"null"))
+        return Record(
+            state=stored["status"],
+            result=stored["result"],
+            data=json.loads(fields.get(b"data", b"null")),
+            progress=Progress(**progress) if progress else None,
+            attempts=int(fields.get(b"attempt", 0)),
+        )
+
+    def get_key_for_job(self, task_id: str) -> bytes:
+        """Return the key of the job's hash; changes of data and progress are published there."""
+        return bytes(self._get_key_for(self.job_keyprefix, task_id))
+
+    def prepare_exception(self, exc: Exception, serializer: str | None = None) -> Any:  # noqa: ANN401
+        """Add the error's own sentence to what Celery stores: its class and its arguments."""
+        prepared = super().prepare_exception(exc, serializer)
+        if isinstance(prepared, dict):
+            prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
+        return prepared
+
+    def _forget(self, task_id: str) -> None:
+        self.client.delete(self.get_key_for_task(task_id), self.get_key_for_job(task_id))
+
+    def _add_global_keyprefix(self) -> None:
+        plain = self.task_keyprefix
+        super()._add_global_keyprefix()  # type: ignore[misc] # not in the stubs
+        self.job_keyprefix = self.task_keyprefix.removesuffix(plain) + self.job_keyprefix
+
+    def _encode_prefixes(self) -> None:
+        super()._encode_prefixes()  # type: ignore[misc] # not in the stubs
+        self.job_keyprefix = self.key_t(self.job_keyprefix)
+
+    def _meta(
+        self,
+        task_id: str,
+        result: Any,  # noqa: ANN401
+        state: str,
+        traceback: str | None = None,
+        request: Context | None = None,
+    ) -> str | bytes:
+        meta = self._get_result_meta(
+            result=result, state=state, traceback=traceback, request=request
+        )
+        meta["task_id"] = bytes_to_str(task_id)
+        return self.encode(meta)
+
+    def _keys(self, task_id: str) -> list[bytes]:
+        return [bytes(self.get_key_for_task(task_id)), self.get_key_for_job(task_id)]
+
+    def _seconds_to_keep(self, state: str) -> int:
+        if state in states.UNREADY_STATES:
+            return UNFINISHED_EXPIRES
+        if state == states.FAILURE:
+            return self.failure_expires or UNFINISHED_EXPIRES
+        if state == states.REVOKED:
+            # Its message may still be queued; forgotten too early, the job would run after all.
+            return UNFINISHED_EXPIRES
+        return self.expires or UNFINISHED_EXPIRES
+
+
+class ResultBackend(JobResults):
+    """Results on one server: `redis://` and `rediss://`."""
+
+
+class SentinelResultBackend(JobResults, SentinelBackend):
+    """Results on servers that Redis Sentinel watches: `sentinel://`."""

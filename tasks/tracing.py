@@ -1,0 +1,67 @@
+"""One request's id in every log line that the request causes, however long after.
+
+The id travels in the job's message: set when the job is published, bound to the log lines while it
+runs, and so found again when the job publishes another one. A retry keeps its message's headers.
+"""
+
+import logging
+from time import monotonic
+from typing import Any
+
+from celery import Task, signals
+from celery.app.task import Context
+from celery.states import REJECTED
+from celery.worker.request import Request
+
+from config import logging as log_fields
+from tasks.states import from_celery
+
+HEADER = "request_id"
+"""The field of a job's message that carries the id."""
+
+_logger = logging.getLogger("tasks")
+
+
+def connect() -> None:
+    """Have Celery call this module at a job's stations. Called once, where the app is made."""
+    signals.before_task_publish.connect(_send_along)
+    signals.task_received.connect(_log_received)
+    signals.task_prerun.connect(_bind)
+    signals.task_postrun.connect(_unbind)
+
+
+def _send_along(headers: dict[str, Any] | None = None, **_: object) -> None:
+    request_id = log_fields.bound(HEADER)
+    if request_id is not None and headers is not None:
+        headers.setdefault(HEADER, request_id)
+
+
+def _log_received(request: Request, **_: object) -> None:
+    """Say it with the job's fields; Celery's own line, which has none, is switched off."""
+    fields = _fields(request.id, request.name, request.request_dict.get(HEADER))
+    tokens = log_fields.bind(fields)
+    _logger.info("job received")
+    log_fields.unbind(tokens)
+
+
+def _bind(task_id: str, task: Task[..., Any], **_: object) -> None:
+    request = task.request
+    fields = _fields(task_id, task.name, _request_id(request))
+    request.update(log_tokens=log_fields.bind(fields), started=monotonic())
+    _logger.info("job started, attempt %d", (request.retries or 0) + 1)
+
+
+def _unbind(task: Task[..., Any], state: str | None = None, **_: object) -> None:
+    seconds = monotonic() - getattr(task.request, "started", monotonic())
+    _logger.info("job %s after %.3f s", from_celery(state or REJECTED), seconds)
+    log_fields.unbind(getattr(task.request, "log_tokens", {}))
+
+
+def _request_id(request: Context) -> str | None:
+    found = (request.headers or {}).get(HEADER)
+    return str(found) if found else None
+
+
+def _fields(job_id: str, task: str, request_id: object) -> dict[str, str]:
+    fields = {"job_id": job_id, "task": task}
+    return {**fields, HEADER: str(request_id)} if request_id else fields
