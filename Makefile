@@ -41,6 +41,8 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	@$(RUN) pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
+export REQUIRE_ALL
+
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
 	@$(RUN) pytest
 

@@ -97,14 +97,16 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 # With the default of 4, jobs wait behind a busy process while another one idles.
 worker_prefetch_multiplier = 1
-# No job runs for ever: first it is told (SoftTimeLimitExceeded), then it is stopped.
-task_soft_time_limit = 120
+# No job runs for ever. There is no soft limit by default: a task that sets only a hard one below it
+# would never be stopped at all, because Celery's prefork pool looks at the hard one afterwards.
 task_time_limit = 180
 # After SIGTERM, a running job gets this long to finish before it goes back to its queue.
 worker_soft_shutdown_timeout = 10 * _SECOND
 # Flower's task list and rates come from events, which are off by default.
 worker_send_task_events = True
 task_send_sent_event = True
+# Where beat remembers when it ran what; by default in whatever directory it was started.
+beat_schedule_filename = str(_settings.state_dir / "celerybeat-schedule")
 # config/logging.py says how a line looks; Celery would replace what it set up.
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

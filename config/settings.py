@@ -51,7 +51,13 @@ RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
 class Settings(BaseSettings):
     """What the framework needs to know. The field's name in capitals is the variable's name."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+        # `BROKER_URL= make demo` means: as if it were not set.
+        env_ignore_empty=True,
+    )
 
     broker_url: RedisUrl = Field(
         SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey that holds the queues"

@@ -17,7 +17,7 @@ import logging
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
-from celery import Task
+from celery import Celery, Task
 
 from tasks.errors import JobCancelled
 from tasks.results import JSON, JobResults, Progress
@@ -33,7 +33,8 @@ class Job(Task[..., Any]):
     so that jobs that failed together do not come back together.
 
     Time limits: `soft_time_limit` raises `SoftTimeLimitExceeded` in the body, `time_limit` kills
-    its process; both in seconds, with defaults in `celeryconfig.py`. They need the prefork pool.
+    its process; both in seconds, the former below the latter, whose default stands in
+    `celeryconfig.py`. They need the prefork pool.
 
     Hooks: `before_start` and `after_return` around the body, `on_give_up` when it has failed.
     """
@@ -44,6 +45,22 @@ class Job(Task[..., Any]):
     retry_backoff = 1
     retry_backoff_max = 600
     retry_jitter = True
+
+    @classmethod
+    def on_bound(cls, app: Celery) -> None:
+        """Check the task's options where it is declared.
+
+        Raises:
+            ValueError: when a time limit could never come into force.
+
+        """
+        super().on_bound(app)
+        soft, hard = cls.soft_time_limit, cls.time_limit
+        if soft is not None and hard is not None and soft >= hard:
+            raise ValueError(
+                f"{cls.name}: soft_time_limit={soft:g} must be below time_limit={hard:g}; "
+                "the prefork pool would never come to the hard one"
+            )
 
     @property
     def job_id(self) -> str:

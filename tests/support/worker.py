@@ -1,0 +1,25 @@
+"""A real worker process, as a user starts it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.programs import Program
+
+
+def start_worker(
+    log: Path,
+    *,
+    broker_url: str,
+    queues: str = "default",
+    pool: str = "prefork",
+    concurrency: int = 2,
+    env: Mapping[str, str] | None = None,
+) -> Program:
+    """Start `celery -A tasks worker`, the tests' own jobs loaded; wait until it is ready."""
+    program = Program.python(
+        *("celery", "-A", "tasks", "worker", "-Q", queues, "-I", "tests.support.jobs"),
+        *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{log.stem}-{pool}@%h"),
+        log=log,
+        env={"BROKER_URL": broker_url, **(env or {})},
+    )
+    return program.wait_until_printed(" ready.")

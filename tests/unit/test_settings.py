@@ -1,0 +1,83 @@
+"""Settings: typed, and honest about all that is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+
+from config.settings import (
+    ADDRESSES_FILE,
+    BadSettings,
+    Settings,
+    credentials,
+    load,
+    without_password,
+)
+
+
+def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert load(Settings).broker_url.get_secret_value() == "redis://127.0.0.1:6379/0"
+
+
+def test_all_bad_values_are_reported_at_once_with_what_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "amqp://guest:s3cret@localhost")
+    monkeypatch.setenv("RESULT_EXPIRES", "soon")
+    monkeypatch.setenv("LOG_LEVEL", "LOUD")
+    with pytest.raises(BadSettings) as caught:
+        load(Settings)
+    message = str(caught.value)
+    for name in ("BROKER_URL", "RESULT_EXPIRES", "LOG_LEVEL"):
+        assert name in message
+    assert "redis://host:port/db" in message
+    assert "s3cret" not in message
+
+
+@pytest.mark.parametrize(
+    "url", ["redis://localhost:sixty/0", "redis://localhost:99999/0", "redis://"]
+)
+def test_an_address_that_no_client_could_use_is_refused(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("BROKER_URL", url)
+    with pytest.raises(BadSettings, match="BROKER_URL"):
+        load(Settings)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        load(Settings).log_level = "DEBUG"  # type: ignore[misc] # which is the point
+
+
+def test_a_password_is_not_shown_by_repr(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BROKER_URL", "redis://worker:s3cret@localhost/0")
+    assert "s3cret" not in repr(load(Settings))
+
+
+def test_user_and_password_are_taken_out_of_an_address_and_unquoted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "rediss://worker:s%40cret@example.com:6380/2?x=1")
+    url = load(Settings).broker_url
+    assert without_password(url) == "rediss://example.com:6380/2?x=1"
+    assert credentials(url) == ("worker", "s@cret")
+
+
+def test_a_worker_started_by_hand_finds_the_running_demo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("BROKER_URL")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    (tmp_path / ADDRESSES_FILE).write_text("BROKER_URL='redis://127.0.0.1:7777/0'\n")
+    assert load(Settings).broker_url.get_secret_value().endswith(":7777/0")
+
+
+def test_the_environment_wins_over_the_running_demo(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "redis://elsewhere:1/0")
+    monkeypatch.setenv("STATE_DIR", str(tmp_path))
+    (tmp_path / ADDRESSES_FILE).write_text("BROKER_URL='redis://127.0.0.1:7777/0'\n")
+    assert "elsewhere" in load(Settings).broker_url.get_secret_value()
