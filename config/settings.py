@@ -33,15 +33,16 @@ def redis_url(value: SecretStr) -> SecretStr:
         ValueError: if it is not; the message never repeats the value, which may hold a password.
 
     """
-    parts = urlsplit(value.get_secret_value())
-    if parts.scheme not in _REDIS_SCHEMES or not parts.hostname:
-        raise ValueError(
-            "write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://..."
-        )
     try:
-        parts.port  # noqa: B018 (the attribute checks the number when it is read)
+        parts = urlsplit(value.get_secret_value())
+        usable = parts.scheme in _REDIS_SCHEMES and parts.hostname and parts.port != 0
     except ValueError:
-        raise ValueError("the port must be a number from 1 to 65535") from None
+        # Python's message would repeat the user name and the password.
+        usable = False
+    if not usable:
+        raise ValueError(
+            "write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://host:port/db"
+        )
     return value
 
 

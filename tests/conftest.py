@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from config.settings import Settings
+from tests.support.demo import Demo
 from tests.support.programs import Program, free_port
 from tests.support.valkey import Valkey
 from tests.support.worker import start_worker
@@ -53,3 +54,11 @@ def worker(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     log = tmp_path_factory.mktemp("worker") / "worker.log"
     with start_worker(log, broker_url=valkey.url) as program:
         yield program
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """One whole demo for the whole run, started as a user does: `make demo`."""
+    directory = tmp_path_factory.mktemp("demo")
+    with Demo(directory / "state", directory / "demo.log") as running:
+        yield running.wait_until_open()

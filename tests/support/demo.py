@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from pathlib import Path
 
 import httpx
@@ -23,7 +22,7 @@ class Demo(Program):
         self.store = f"http://127.0.0.1:{self.env['STORE_PORT']}"
         self.erp = f"http://127.0.0.1:{self.env['ERP_PORT']}"
         self.flower = f"http://127.0.0.1:{self.env['FLOWER_PORT']}"
-        super().__init__([sys.executable, "-m", "checkout_demo.demo"], log=log, env=self.env)
+        super().__init__(["make", "--no-print-directory", "demo"], log=log, env=self.env)
 
     def wait_until_open(self) -> "Demo":
         """Wait until the demo says that one may use it."""
@@ -57,7 +56,8 @@ class Demo(Program):
         pid = int(supervisor.read_text()) if supervisor.exists() else None
         code = self.process.poll()
         if code is None:
-            self.process.send_signal(signal.SIGINT)
+            # A terminal sends it to make and to all that make has started.
+            self.kill(signal.SIGINT)
             code = self.process.wait(60)
         if pid is not None:
             wait_for(lambda: not is_running(pid), "the end of supervisord")

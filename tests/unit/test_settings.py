@@ -35,6 +35,15 @@ def test_all_bad_values_are_reported_at_once_with_what_to_write(
     assert "s3cret" not in message
 
 
+def test_a_password_is_not_shown_even_if_python_cannot_read_the_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BROKER_URL", "redis://:s3℀cret@localhost/0")
+    with pytest.raises(BadSettings) as caught:
+        load(Settings)
+    assert "cret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "url", ["redis://localhost:sixty/0", "redis://localhost:99999/0", "redis://"]
 )

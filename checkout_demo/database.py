@@ -1,0 +1,102 @@
+"""The store's database: SQLite by default, PostgreSQL by `DATABASE_URL`.
+
+    with database.reading() as session: ...    one consistent view; nothing is stored
+    with database.writing() as session: ...    one transaction; committed unless the block raises
+
+SQLite lets one writer in at a time. A transaction that reads first and writes later can find the
+door shut in between, and then fails at once, whatever the timeout. So `writing` asks for the lock
+when it begins (BEGIN IMMEDIATE), where waiting works: writers queue, and readers are not disturbed.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.orm import Session, sessionmaker
+
+from checkout_demo.settings import store_settings
+
+BUSY_SECONDS = 5
+"""How long a writer waits for another one. A transaction here takes some milliseconds."""
+
+_BEGIN = "sqlite_begin"
+
+_ON_CONNECT = (
+    "PRAGMA journal_mode = WAL",
+    # An order that was answered survives a power cut; NORMAL may lose the last few.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
+)
+
+
+class Database:
+    """One database: its engine, and the two kinds of transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = make_engine(url)
+        self._reading = sessionmaker(self.engine, expire_on_commit=False)
+        self._writing = sessionmaker(self.for_writing(), expire_on_commit=False)
+
+    def for_writing(self) -> Engine:
+        """Return the same engine, whose transactions ask for SQLite's write lock as they begin."""
+        return self.engine.execution_options(**{_BEGIN: "IMMEDIATE"})
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Open a session that stores nothing. What it loaded stays usable afterwards."""
+        with self._reading() as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Open a session whose work is committed when the block ends, or not at all."""
+        with self._writing.begin() as session:
+            yield session
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+@cache
+def store_database() -> Database:
+    """Return this process's database, as `DATABASE_URL` names it."""
+    return Database(store_settings().database)
+
+
+def make_engine(url: str) -> Engine:
+    """Make an engine that behaves alike on both databases."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        # A database that is away shall not hold a request up; psycopg counts from two seconds.
+        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+    _make_directory(parsed)
+    # The web server runs 40 threads; none should fail for want of a connection to a local file.
+    engine = create_engine(parsed, pool_size=10, max_overflow=30)
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _make_directory(url: URL) -> None:
+    if url.database and url.database != ":memory:":
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _on_connect(connection: DBAPIConnection, _: Any) -> None:  # noqa: ANN401 (pool's record)
+    # The driver would begin transactions by itself, late and without a lock; `_begin` does it.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in _ON_CONNECT:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(_BEGIN, "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

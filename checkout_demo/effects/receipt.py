@@ -1,0 +1,180 @@
+"""The mail with the receipt: composed without touching the network, then sent over SMTP."""
+
+import re
+import smtplib
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Final
+
+from checkout_demo.effects.addresses import SmtpAddress, mailbox
+from checkout_demo.effects.errors import MailRefused, MailUnavailable
+
+DOMAIN: Final = "expresslane.example"
+"""The right-hand side of every Message-ID; RFC 2606 keeps it from meaning anybody."""
+
+# What RFC 5322 allows to the left of the @ without quotes; 64 characters are RFC 5321's limit.
+_KEY = re.compile(r"[A-Za-z0-9_+=-]+(\.[A-Za-z0-9_+=-]+)*")
+_LONGEST_KEY = 64
+_LONGEST_NAME = 100
+_LONGEST_SUBJECT = 200
+
+_REFUSALS = (smtplib.SMTPSenderRefused, smtplib.SMTPDataError)
+
+
+def message_id(key: str) -> str:
+    """Return the Message-ID that belongs to this idempotency key, always the same.
+
+    Raises:
+        ValueError: if the key has characters that a Message-ID must not have.
+
+    """
+    if len(key) > _LONGEST_KEY or not _KEY.fullmatch(key):
+        raise ValueError(f"a mail's key is 1 to {_LONGEST_KEY} of A-Z a-z 0-9 . _ + = -")
+    return f"<{key}@{DOMAIN}>"
+
+
+def compose(
+    *,
+    to_name: str,
+    to_address: str,
+    subject: str,
+    html: str,
+    text: str,
+    message_id: str,
+    sender: str,
+    now: datetime,
+) -> EmailMessage:
+    """Make the mail: its text first, then its HTML, which a mail program prefers.
+
+    Whatever the name and the subject hold, they end up in their own header: line breaks and other
+    control characters become spaces, and what is too long is cut.
+
+    Raises:
+        MailRefused: if `to_address` is no mail address.
+        ValueError: if `sender` is none.
+
+    """
+    message = EmailMessage(policy=policy.SMTP)
+    message["From"] = mailbox(sender)
+    message["To"] = _recipient(to_name, to_address)
+    message["Subject"] = _one_line(subject, _LONGEST_SUBJECT)
+    message["Date"] = format_datetime(now)
+    message["Message-ID"] = message_id
+    message.set_content(text)
+    message.add_alternative(html, subtype="html")
+    return message
+
+
+def send(
+    message: EmailMessage, smtp: SmtpAddress, *, timeout: float, order_id: str | None = None
+) -> None:
+    """Hand the mail to the mail server.
+
+    At least once: a process that dies after the server has accepted the mail, and before that is
+    written down, sends it again when retried, with the same Message-ID. `timeout` is in seconds
+    and bounds each answer of the server.
+
+    Raises:
+        MailUnavailable: when it may work later.
+        MailRefused: when the server has refused this sender, recipient or content for good.
+
+    """
+    # The causes are left behind: smtplib puts the buyer's address into its messages.
+    with _connection(smtp, timeout, order_id) as server:
+        try:
+            server.send_message(message, _from(message), _to(message))
+        except smtplib.SMTPRecipientsRefused as error:
+            code, answer = next(iter(error.recipients.values()))
+            raise _refusal(order_id, code, answer) from None
+        except _REFUSALS as error:
+            raise _refusal(order_id, error.smtp_code, error.smtp_error) from None
+        except smtplib.SMTPNotSupportedError:
+            reason = "the server takes only addresses in ASCII"
+            raise MailRefused(order_id, None, reason) from None
+        except OSError as error:
+            raise _unavailable(order_id, error) from None
+
+
+@contextmanager
+def _connection(smtp: SmtpAddress, timeout: float, order_id: str | None) -> Iterator[smtplib.SMTP]:
+    """Open a session up to the point where the mail itself comes; nothing before is its fault."""
+    try:
+        server = _connected(smtp, timeout)
+    except OSError as error:
+        raise _unavailable(order_id, error) from None
+    try:
+        yield server
+        # The server has the mail by now: a failing farewell must not have it sent again.
+        with suppress(OSError):
+            server.quit()
+    finally:
+        server.close()
+
+
+def _connected(smtp: SmtpAddress, timeout: float) -> smtplib.SMTP:
+    # smtplib's own defaults ask the DNS for this machine's name, which can take many seconds, and
+    # accept any certificate.
+    hostname = socket.gethostname()
+    name = hostname if "." in hostname else "[127.0.0.1]"
+    tls = ssl.create_default_context() if smtp.security != "none" else None
+    server: smtplib.SMTP
+    if smtp.security == "tls":
+        server = smtplib.SMTP_SSL(smtp.host, smtp.port, name, timeout=timeout, context=tls)
+    else:
+        server = smtplib.SMTP(smtp.host, smtp.port, name, timeout=timeout)
+    try:
+        if smtp.security == "starttls":
+            server.starttls(context=tls)
+        server.ehlo_or_helo_if_needed()
+        if smtp.username:
+            server.login(smtp.username, smtp.password.get_secret_value() if smtp.password else "")
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+def _refusal(order_id: str | None, code: int, answer: bytes | str) -> MailRefused | MailUnavailable:
+    """Sort an answer by its first digit: RFC 5321 means 5 as final and 4 as passing."""
+    reason = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+    # smtplib reports -1 where the answer is not SMTP at all; that says nothing about the mail.
+    final = 500 <= code <= 599
+    return (MailRefused if final else MailUnavailable)(order_id, code, reason)
+
+
+def _unavailable(order_id: str | None, error: OSError) -> MailUnavailable:
+    if isinstance(error, smtplib.SMTPResponseException):
+        answer = error.smtp_error
+        reason = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+        return MailUnavailable(order_id, error.smtp_code, f"{type(error).__name__}: {reason}")
+    return MailUnavailable(order_id, None, f"{type(error).__name__}: {error}")
+
+
+def _recipient(name: str, address: str) -> Address:
+    try:
+        found = mailbox(address)
+        if found.display_name:
+            raise MailRefused(reason="the address holds a name")
+        return Address(_one_line(name, _LONGEST_NAME), found.username, found.domain)
+    except ValueError:
+        raise MailRefused(reason="the buyer's address is no mail address") from None
+
+
+def _one_line(text: str, longest: int) -> str:
+    printable = "".join(char if char.isprintable() else " " for char in text)
+    return " ".join(printable.split())[:longest]
+
+
+def _from(message: EmailMessage) -> str:
+    return str(message["From"].addresses[0].addr_spec)
+
+
+def _to(message: EmailMessage) -> list[str]:
+    return [address.addr_spec for address in message["To"].addresses]
