@@ -8,7 +8,7 @@ door shut in between, and then fails at once, whatever the timeout. So `writing`
 when it begins (BEGIN IMMEDIATE), where waiting works: writers queue, and readers are not disturbed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,6 +24,9 @@ BUSY_SECONDS = 5
 """How long a writer waits for another one. A transaction here takes some milliseconds."""
 
 _BEGIN = "sqlite_begin"
+
+# The web server runs 40 threads; none should wait for another one's connection.
+_POOL: Mapping[str, int] = {"pool_size": 10, "max_overflow": 30, "pool_timeout": BUSY_SECONDS}
 
 _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
@@ -74,10 +77,10 @@ def make_engine(url: str) -> Engine:
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         # A database that is away shall not hold a request up; psycopg counts from two seconds.
-        return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 2})
+        connect = {"connect_timeout": 2}
+        return create_engine(parsed, **_POOL, pool_pre_ping=True, connect_args=connect)
     _make_directory(parsed)
-    # The web server runs 40 threads; none should fail for want of a connection to a local file.
-    engine = create_engine(parsed, pool_size=10, max_overflow=30)
+    engine = create_engine(parsed, **_POOL)
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _begin)
     return engine

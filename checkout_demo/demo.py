@@ -52,7 +52,12 @@ def main() -> int:
     with _only_demo_of(state_dir):
         # An address that a killed demo left there would be taken for a server that runs.
         (state_dir / ADDRESSES_FILE).unlink(missing_ok=True)
-        return clean(state_dir, console) if arguments.clean else run(state_dir, console)
+        if arguments.clean:
+            return clean(state_dir, console)
+        try:
+            return run(state_dir, console)
+        except _AskedToStop:
+            return 0
 
 
 def clean(state_dir: Path, console: Console) -> int:
@@ -68,6 +73,9 @@ def clean(state_dir: Path, console: Console) -> int:
 
 def run(state_dir: Path, console: Console) -> int:
     """Start everything, tell what to try, and stop everything when asked to."""
+    # What a shell puts in the background ignores SIGINT; it must stop the demo all the same.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _asked_to_stop)
     settings = load(StoreSettings)
     services = _services(settings)
     _refuse_taken_ports(services)
@@ -101,7 +109,7 @@ def _attend(
     except NotReady as error:
         console.print(str(error), style="red")
         return 1
-    except (KeyboardInterrupt, _Terminated):
+    except _AskedToStop:
         console.print("\nStopping: running jobs get a moment to finish ...")
         return 0
     console.print("The supervisor has ended; its log says why: " + str(settings.state_dir / "log"))
@@ -216,7 +224,6 @@ def _supervisor(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
         start_new_session=True,
         close_fds=False,
     )
-    signal.signal(signal.SIGTERM, _terminated)
     try:
         yield supervisor
     finally:
@@ -226,12 +233,12 @@ def _supervisor(configuration: Path) -> Iterator[subprocess.Popen[bytes]]:
         supervisor.wait()
 
 
-class _Terminated(Exception):
-    """Somebody sent this process SIGTERM."""
+class _AskedToStop(BaseException):
+    """Somebody pressed Ctrl-C, or sent SIGINT or SIGTERM."""
 
 
-def _terminated(_signal: int, _frame: FrameType | None) -> None:
-    raise _Terminated
+def _asked_to_stop(_signal: int, _frame: FrameType | None) -> None:
+    raise _AskedToStop
 
 
 def _free_port() -> int:

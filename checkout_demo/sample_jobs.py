@@ -68,10 +68,10 @@ SAMPLE_JOBS: Mapping[str, SampleJob] = {
         SampleJob(
             "work.email_job",
             "Mail a page",
-            "Fetches a web page and mails it. The mail arrives in the inbox here.",
+            "Fetches a web page and mails it. The mail sandbox keeps it in the inbox here.",
             (
                 Field("url", "Page to fetch", "An address that begins with http or https.", "url"),
-                Field("to", "Recipient", "Any address: no mail leaves this machine.", "email"),
+                Field("to", "Recipient", "Where the page is mailed to.", "email"),
                 Field("subject", "Subject", "What the mail is called."),
             ),
             "mail",

@@ -4,14 +4,16 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr, field_validator
+from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from checkout_demo.effects.addresses import SmtpAddress, http_url, mailbox, public_url, smtp_address
-from config.settings import Settings, load
+from config.addresses import SmtpAddress, split_url
+from config.settings import Sender, Settings, load
 
 _DATABASE_FORM = "write sqlite:///path/to/file.db or postgresql://user:password@host:5432/database"
+_HTTP_FORM = "write http://host:port or https://user:password@host:port"
+_PUBLIC_FORM = "write the public address of the store, such as https://store.example.com"
 MAX_PORT = 65_535
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg")
 
@@ -34,15 +36,33 @@ def sqlalchemy_url(value: SecretStr) -> SecretStr:
     raise ValueError(_DATABASE_FORM)
 
 
-def sender(value: str) -> str:
-    """Check that this is one mail address, with or without a name.
+def http_url(value: SecretStr) -> SecretStr:
+    """Check that this is the address of an HTTP service, and drop the slash at its end.
 
     Raises:
-        ValueError: if it is not.
+        ValueError: if it is not; the message never repeats the value.
 
     """
-    mailbox(value)
-    return value
+    parts = split_url(value, _HTTP_FORM)
+    if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
+        raise ValueError(_HTTP_FORM)
+    return SecretStr(value.get_secret_value().rstrip("/"))
+
+
+def public_url(value: str) -> str:
+    """Check that this is an HTTP address fit to be shown, and drop the slash at its end.
+
+    Raises:
+        ValueError: if it is not, or holds a user name; the message never repeats the value.
+
+    """
+    try:
+        url = http_url(SecretStr(value)).get_secret_value()
+    except ValueError:
+        raise ValueError(_PUBLIC_FORM) from None
+    if "@" in url:
+        raise ValueError(_PUBLIC_FORM)
+    return url
 
 
 def _rendered(url: URL) -> str:
@@ -68,7 +88,7 @@ class StoreSettings(Settings):
     store_url: Annotated[str, AfterValidator(public_url)] | None = Field(
         None, description="public address for links in mails; STORE_PORT here when not set"
     )
-    mail_from: Annotated[str, AfterValidator(sender)] = Field(
+    mail_from: Sender = Field(
         "Expresslane Store <store@example.com>", description="sender of the receipts"
     )
     store_port: Port = Field(8000, description="port of the web pages")
@@ -80,12 +100,6 @@ class StoreSettings(Settings):
     )
     erp_timeout: Seconds = Field(5, description="seconds to wait for each step of an ERP call")
     smtp_timeout: Seconds = Field(10, description="seconds to wait for each answer of SMTP")
-
-    @field_validator("smtp_url")
-    @classmethod
-    def _smtp_url(cls, value: SecretStr) -> SecretStr:
-        smtp_address(value)
-        return value
 
     @property
     def database(self) -> str:
@@ -104,7 +118,7 @@ class StoreSettings(Settings):
     def smtp(self) -> SmtpAddress:
         """The mail server: the sandbox at `SMTP_PORT`, unless `SMTP_URL` is set."""
         if "smtp_url" in self.model_fields_set:
-            return smtp_address(self.smtp_url)
+            return super().smtp
         return SmtpAddress("127.0.0.1", self.smtp_port)
 
     @property

@@ -8,10 +8,16 @@ A project that takes `config/` along adds settings of its own in a subclass and 
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from config.addresses import SmtpAddress, mailbox, smtp_address
+
+# Who reads a URL from the settings finds here what takes it apart.
+from config.addresses import credentials as credentials  # noqa: PLC0414 (mypy's mark of an export)
+from config.addresses import without_password as without_password  # noqa: PLC0414 (likewise)
 
 ADDRESSES_FILE = "addresses.env"
 """Where a running demo writes the addresses of what it started, below `STATE_DIR`.
@@ -46,7 +52,31 @@ def redis_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def smtp_url(value: SecretStr) -> SecretStr:
+    """Check that `value` is an address of a mail server.
+
+    Raises:
+        ValueError: if it is not; the message never repeats the value, which may hold a password.
+
+    """
+    smtp_address(value)
+    return value
+
+
+def sender(value: str) -> str:
+    """Check that `value` is one mail address, with or without a name.
+
+    Raises:
+        ValueError: if it is not.
+
+    """
+    mailbox(value)
+    return value
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
+SmtpUrl = Annotated[SecretStr, AfterValidator(smtp_url)]
+Sender = Annotated[str, AfterValidator(sender)]
 
 
 class Settings(BaseSettings):
@@ -82,10 +112,10 @@ class Settings(BaseSettings):
         "console", description="console for people, json for a log collector"
     )
 
-    smtp_url: SecretStr = Field(
+    smtp_url: SmtpUrl = Field(
         SecretStr("smtp://127.0.0.1:8025"), description="mail server; user and password allowed"
     )
-    mail_from: str = Field(
+    mail_from: Sender = Field(
         "Expresslane <expresslane@example.com>", description="sender of the mails that jobs send"
     )
     fetch_private_addresses: bool = Field(
@@ -97,6 +127,11 @@ class Settings(BaseSettings):
     def results(self) -> SecretStr:
         """The address of the result backend: the broker's, unless one is given."""
         return self.result_backend_url or self.broker_url
+
+    @property
+    def smtp(self) -> SmtpAddress:
+        """The mail server that `SMTP_URL` names."""
+        return smtp_address(self.smtp_url)
 
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
@@ -131,21 +166,6 @@ def explain(error: ValidationError) -> str:
         lines.append(f"  {name.upper()}: {what}")
     lines.append("Change or unset them in the environment, and start again.")
     return "\n".join(lines)
-
-
-def without_password(url: SecretStr) -> str:
-    """Return the address without user name and password, for logs and for `app.conf`."""
-    parts = urlsplit(url.get_secret_value())
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
-def credentials(url: SecretStr) -> tuple[str | None, str | None]:
-    """Return the user name and the password that the address holds."""
-    parts = urlsplit(url.get_secret_value())
-    return (
-        unquote(parts.username) if parts.username else None,
-        unquote(parts.password) if parts.password else None,
-    )
 
 
 class _StateDir(BaseSettings):

@@ -167,13 +167,15 @@ class JobResults(RedisBackend):
         **_: object,
     ) -> Any:  # noqa: ANN401
         meta = self._meta(task_id, result, state, traceback, request)
-        attempt = "" if request is None else (request.retries or 0) + 1
+        # For a task that no worker knows, Celery's request has no such field.
+        retries = getattr(request, "retries", None)
+        attempt = "" if request is None else (retries or 0) + 1
         keys = self._keys(task_id)
         arguments = [meta, state, attempt, self._seconds_to_keep(state)]
         answer = bytes_to_str(self.ensure(self._record, (keys, arguments)))
         if answer == "cancel":
             self.mark_as_revoked(task_id, "cancelled", request=request)
-        if answer in ("cancel", states.REVOKED) and request is not None:
+        if answer in ("cancel", states.REVOKED) and isinstance(request, Context):
             request.update(cancelled=True)
         return result
 

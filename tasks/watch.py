@@ -8,7 +8,7 @@ costs `RECHECK_SECONDS`, never a wrong answer.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 import redis.asyncio as redis
@@ -23,7 +23,7 @@ RECHECK_SECONDS = 2.0
 """How often to look without having been told to."""
 
 
-async def follow(job_ids: Iterable[str]) -> AsyncIterator[JobStatus]:
+async def follow(job_ids: Iterable[str]) -> AsyncGenerator[JobStatus]:
     """Yield each job's status now, then each change, until all are final or Unknown.
 
     Raises:

@@ -1,7 +1,6 @@
 """What an order causes outside the store: a mail to the buyer, a sale and less stock in the ERP.
 
-addresses.py  where these go: addresses of services, checked
-errors.py     how an effect can fail: in a way that may pass, or in one that will not
-receipt.py    the mail with the receipt, composed and sent
-erp.py        the client of the ERP service
+errors.py   how an effect can fail: in a way that may pass, or in one that will not
+receipt.py  the mail with the receipt, composed and sent
+erp.py      the client of the ERP service
 """

@@ -2,10 +2,6 @@
 
 import re
 import smtplib
-import socket
-import ssl
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from email import policy
 from email.headerregistry import Address
@@ -13,8 +9,9 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Final
 
-from checkout_demo.effects.addresses import SmtpAddress, mailbox
 from checkout_demo.effects.errors import MailRefused, MailUnavailable
+from config.addresses import SmtpAddress, mailbox
+from tasks.smtp import session
 
 DOMAIN: Final = "expresslane.example"
 """The right-hand side of every Message-ID; RFC 2606 keeps it from meaning anybody."""
@@ -87,58 +84,25 @@ def send(
 
     """
     # The causes are left behind: smtplib puts the buyer's address into its messages.
-    with _connection(smtp, timeout, order_id) as server:
-        try:
-            server.send_message(message, _from(message), _to(message))
-        except smtplib.SMTPRecipientsRefused as error:
-            code, answer = next(iter(error.recipients.values()))
-            raise _refusal(order_id, code, answer) from None
-        except _REFUSALS as error:
-            raise _refusal(order_id, error.smtp_code, error.smtp_error) from None
-        except smtplib.SMTPNotSupportedError:
-            reason = "the server takes only addresses in ASCII"
-            raise MailRefused(order_id, None, reason) from None
-        except OSError as error:
-            raise _unavailable(order_id, error) from None
-
-
-@contextmanager
-def _connection(smtp: SmtpAddress, timeout: float, order_id: str | None) -> Iterator[smtplib.SMTP]:
-    """Open a session up to the point where the mail itself comes; nothing before is its fault."""
     try:
-        server = _connected(smtp, timeout)
+        with session(smtp, timeout=timeout) as server:
+            _hand_over(message, server, order_id)
     except OSError as error:
         raise _unavailable(order_id, error) from None
-    try:
-        yield server
-        # The server has the mail by now: a failing farewell must not have it sent again.
-        with suppress(OSError):
-            server.quit()
-    finally:
-        server.close()
 
 
-def _connected(smtp: SmtpAddress, timeout: float) -> smtplib.SMTP:
-    # smtplib's own defaults ask the DNS for this machine's name, which can take many seconds, and
-    # accept any certificate.
-    hostname = socket.gethostname()
-    name = hostname if "." in hostname else "[127.0.0.1]"
-    tls = ssl.create_default_context() if smtp.security != "none" else None
-    server: smtplib.SMTP
-    if smtp.security == "tls":
-        server = smtplib.SMTP_SSL(smtp.host, smtp.port, name, timeout=timeout, context=tls)
-    else:
-        server = smtplib.SMTP(smtp.host, smtp.port, name, timeout=timeout)
+def _hand_over(message: EmailMessage, server: smtplib.SMTP, order_id: str | None) -> None:
+    """Only what the server says from here on is about the mail, and can be final."""
     try:
-        if smtp.security == "starttls":
-            server.starttls(context=tls)
-        server.ehlo_or_helo_if_needed()
-        if smtp.username:
-            server.login(smtp.username, smtp.password.get_secret_value() if smtp.password else "")
-    except BaseException:
-        server.close()
-        raise
-    return server
+        server.send_message(message, _from(message), _to(message))
+    except smtplib.SMTPRecipientsRefused as error:
+        code, answer = next(iter(error.recipients.values()))
+        raise _refusal(order_id, code, answer) from None
+    except _REFUSALS as error:
+        raise _refusal(order_id, error.smtp_code, error.smtp_error) from None
+    except smtplib.SMTPNotSupportedError:
+        reason = "the server takes only addresses in ASCII"
+        raise MailRefused(order_id, None, reason) from None
 
 
 def _refusal(order_id: str | None, code: int, answer: bytes | str) -> MailRefused | MailUnavailable:

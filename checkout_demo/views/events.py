@@ -1,15 +1,13 @@
 """Server-sent events of jobs."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
-from typing import cast
 
 import structlog
 from fastapi.sse import ServerSentEvent
 
 from checkout_demo.job_cards import as_json
 from tasks.errors import Unreachable
-from tasks.scheduler import JobStatus
 from tasks.watch import follow
 
 _logger = structlog.stdlib.get_logger(__name__)
@@ -24,7 +22,7 @@ async def events_of(job_ids: Sequence[str]) -> AsyncIterator[ServerSentEvent]:
     """
     try:
         # A generator of its own, which must be closed when the visitor leaves.
-        async with aclosing(cast("AsyncGenerator[JobStatus]", follow(job_ids))) as changes:
+        async with aclosing(follow(job_ids)) as changes:
             async for status in changes:
                 yield ServerSentEvent(data=as_json(status), retry=RECONNECT_MILLISECONDS)
     except Unreachable as error:

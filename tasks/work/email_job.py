@@ -44,7 +44,7 @@ def email_job(self: Job, url: str, to: str, subject: str | None = None) -> dict[
         job_id=self.job_id,
         now=datetime.now(UTC),
     )
-    send(mail, settings.smtp_url)
+    send(mail, settings.smtp)
     self.progress(2, 2, "mailed")
     return {
         "url": page.url,

@@ -1,35 +1,23 @@
-"""Handing a mail to the mail server that a URL names.
-
-smtp://host:25                             in the clear, for a relay on the same machine
-smtp://user:password@host:587?starttls=1   TLS before anything that matters, or nothing is sent
-smtps://user:password@host:465             TLS from the first byte (RFC 8314 section 3.3)
-"""
+"""Handing a mail to the mail server, with errors that tell whether to try again."""
 
 import smtplib
-import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from email.message import EmailMessage
-from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr
-
-from config.settings import credentials
+from config.addresses import SmtpAddress
+from tasks.smtp import session
 from tasks.work.errors import MailRefused, MailUnavailable
 
 SECONDS = 10.0
 """For each step of the talk with the mail server."""
 
-_STARTTLS = "starttls=1"
-_PORTS = {("smtp", ""): 25, ("smtp", _STARTTLS): 587, ("smtps", ""): 465}
-"""By scheme and query: RFC 5321, RFC 6409 and RFC 8314."""
-_FORM = "write smtp://host:port, smtp://host:port?starttls=1 or smtps://host:port"
 _PERMANENT = range(500, 600)
 """Replies that mean that the same mail will be refused again (RFC 5321 section 4.2.1)."""
 
 
-def send(mail: EmailMessage, server: SecretStr, *, seconds: float = SECONDS) -> None:
+def send(mail: EmailMessage, smtp: SmtpAddress, *, seconds: float = SECONDS) -> None:
     """Send a mail to the one recipient of its `To`; when this returns, the server has accepted it.
 
     At least once, if it is tried again: when the connection breaks after the server has accepted
@@ -37,48 +25,11 @@ def send(mail: EmailMessage, server: SecretStr, *, seconds: float = SECONDS) -> 
 
     Raises:
         MailUnavailable: when the server cannot be reached, breaks off or answers 4xx.
-        MailRefused: when it answers 5xx, has no valid certificate, or the URL cannot be used.
+        MailRefused: when it answers 5xx, cannot do what is needed or has no valid certificate.
 
     """
-    parts = _parts(server)
-    with _explained(str(mail["To"])):
-        smtp = _connect(parts, seconds)
-        try:
-            if parts.query == _STARTTLS:
-                smtp.starttls(context=ssl.create_default_context())
-            user, password = credentials(server)
-            if user is not None:
-                smtp.login(user, password or "")
-            smtp.send_message(mail)
-        finally:
-            # What goes wrong with the goodbye does not undo what the server has accepted.
-            with suppress(OSError):
-                smtp.quit()
-            smtp.close()
-
-
-def _parts(server: SecretStr) -> SplitResult:
-    """Take the URL apart; no message repeats it, since it may hold a password."""
-    try:
-        parts = urlsplit(server.get_secret_value())
-        usable = parts.hostname and parts.port != 0 and (parts.scheme, parts.query) in _PORTS
-    except ValueError:
-        raise MailRefused("SMTP_URL", _FORM) from None
-    if not usable:
-        raise MailRefused("SMTP_URL", _FORM)
-    return parts
-
-
-def _connect(parts: SplitResult, seconds: float) -> smtplib.SMTP:
-    host = str(parts.hostname)
-    port = parts.port or _PORTS[parts.scheme, parts.query]
-    # By default, smtplib asks the DNS for this machine's full name, which may take long.
-    own = socket.gethostname()
-    name = own if "." in own else "[127.0.0.1]"
-    if parts.scheme == "smtps":
-        context = ssl.create_default_context()
-        return smtplib.SMTP_SSL(host, port, name, timeout=seconds, context=context)
-    return smtplib.SMTP(host, port, name, timeout=seconds)
+    with _explained(str(mail["To"])), session(smtp, timeout=seconds) as server:
+        server.send_message(mail)
 
 
 @contextmanager

@@ -2,12 +2,13 @@
 
 import re
 from datetime import datetime
-from email.headerregistry import Address, UniqueAddressHeader
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
 from urllib.parse import quote
 
+from config.addresses import mailbox
 from tasks.work.clean import clean
 from tasks.work.errors import MailRefused
 from tasks.work.page import Page
@@ -49,7 +50,7 @@ def compose(
     """
     copy = clean(page)
     mail = EmailMessage(policy=SMTP)
-    mail["From"] = origin = _address(sender)
+    mail["From"] = origin = _origin(sender)
     mail["To"] = to
     mail["Subject"] = _one_line(subject or "") or _one_line(copy.title) or _one_line(page.url)
     mail["Date"] = now
@@ -71,12 +72,8 @@ def _one_line(text: str) -> str:
     return "".join(filter(str.isprintable, line))[:_LONGEST_SUBJECT]
 
 
-def _address(sender: str) -> Address:
+def _origin(sender: str) -> Address:
     try:
-        found = SMTP.header_factory("From", sender)
-    except Exception:  # noqa: BLE001 (the parser raises errors of any kind on odd text)
+        return mailbox(sender)
+    except ValueError:
         raise MailRefused("MAIL_FROM", _SENDER_FORM) from None
-    addresses = found.addresses if isinstance(found, UniqueAddressHeader) else ()
-    if len(addresses) != 1 or found.defects or not addresses[0].domain:
-        raise MailRefused("MAIL_FROM", _SENDER_FORM)
-    return addresses[0]

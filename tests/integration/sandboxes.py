@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from checkout_demo.effects.addresses import SmtpAddress
+from config.addresses import SmtpAddress
 from tests.support.programs import Program, free_port
 from tests.support.waiting import wait_for
 

@@ -92,6 +92,13 @@ def test_a_hard_time_limit_ends_the_process_and_fails_the_job() -> None:
     assert TimeLimitExceeded.__name__ in str(found.error)
 
 
+def test_a_task_that_no_worker_knows_fails_and_the_worker_goes_on(worker: Program) -> None:
+    found = final(scheduler.schedule("tests.nobody_knows_me"))
+    assert (found.state, found.error) == (JobState.FAILED, "NotRegistered: 'tests.nobody_knows_me'")
+    worker.check_alive()
+    assert jobs.add.delay(first=1, second=1).get(timeout=30) == 2
+
+
 def test_a_running_job_stops_when_it_is_cancelled() -> None:
     job_id = scheduler.schedule("tests.run_until_cancelled")
     wait_for(lambda: scheduler.status(job_id).progress, "the first progress")

@@ -7,9 +7,9 @@ from threading import Thread
 
 import pytest
 
-from checkout_demo.effects.addresses import SmtpAddress
 from checkout_demo.effects.errors import EffectError, MailRefused, MailUnavailable
 from checkout_demo.effects.receipt import send
+from config.addresses import SmtpAddress
 from tests.integration.smtp_desk import Desk, receipt, server
 from tests.support.programs import free_port
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from checkout_demo.effects.addresses import SmtpAddress
 from checkout_demo.effects.errors import MailUnavailable
 from checkout_demo.effects.receipt import send
+from config.addresses import SmtpAddress
 from tests.integration.smtp_desk import RIGHT, WRONG, Desk, receipt, server
 
 

@@ -6,6 +6,7 @@ from email.message import EmailMessage
 import pytest
 from pydantic import SecretStr
 
+from config.addresses import SmtpAddress, smtp_address
 from tasks.work.errors import MailRefused, MailUnavailable
 from tasks.work.mail import send
 from tests.integration.smtp_desk import RIGHT, Desk, server
@@ -28,7 +29,7 @@ def deliver(
     options = {"authenticator": desk.log_in, "auth_require_tls": False} if user else {}
     with server(desk, **options) as smtp:
         url = f"smtp://{user}127.0.0.1:{smtp.port}{query}"
-        send(message or mail(), SecretStr(url))
+        send(message or mail(), smtp_address(SecretStr(url)))
 
 
 def test_a_mail_arrives_as_it_was_made() -> None:
@@ -86,17 +87,4 @@ def test_an_address_that_the_server_cannot_write_is_refused() -> None:
 
 def test_nobody_listening_is_unavailable() -> None:
     with pytest.raises(MailUnavailable, match="check SMTP_URL"):
-        send(mail(), SecretStr(f"smtp://127.0.0.1:{free_port()}"))
-
-
-@pytest.mark.parametrize(
-    "url",
-    [
-        *("", "smtp://", "http://ann:secret@host", "smtp://ann:secret@host:x", "smtp://host:0"),
-        *("smtps://host?starttls=1", "smtp://host?starttls=yes", "smtp://ann:secret@[host"),
-    ],
-)
-def test_a_url_that_names_no_server_is_refused_without_repeating_it(url: str) -> None:
-    with pytest.raises(MailRefused, match="write smtp://host:port") as caught:
-        send(mail(), SecretStr(url))
-    assert "secret" not in str(caught.value)
+        send(mail(), SmtpAddress("127.0.0.1", free_port()))

@@ -22,7 +22,9 @@ class Demo(Program):
         self.store = f"http://127.0.0.1:{self.env['STORE_PORT']}"
         self.erp = f"http://127.0.0.1:{self.env['ERP_PORT']}"
         self.flower = f"http://127.0.0.1:{self.env['FLOWER_PORT']}"
-        super().__init__(["make", "--no-print-directory", "demo"], log=log, env=self.env)
+        # As from a script: what a shell puts in the background ignores SIGINT.
+        script = "trap '' INT; exec make --no-print-directory demo"
+        super().__init__(["bash", "-c", script], log=log, env=self.env)
 
     def wait_until_open(self) -> "Demo":
         """Wait until the demo says that one may use it."""

@@ -5,10 +5,11 @@ import os
 import subprocess
 import sys
 
-import celeryconfig
 from celery.app.defaults import NAMESPACES, flatten
 
-KNOWN = {name for name, _ in flatten(NAMESPACES)}
+import celeryconfig
+
+KNOWN = {setting[0] for setting in flatten(NAMESPACES)}
 
 _TABLE = """
 import json

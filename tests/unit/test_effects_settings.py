@@ -3,10 +3,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
-from checkout_demo.effects.addresses import SmtpAddress
-from checkout_demo.settings import StoreSettings, store_settings
+from checkout_demo.settings import StoreSettings, http_url, public_url, store_settings
+from config.addresses import SmtpAddress
 from config.settings import ADDRESSES_FILE, BadSettings, load
 
 
@@ -143,3 +144,35 @@ def test_no_password_is_shown_by_a_repr_or_in_a_log(
     )
     logging.getLogger("test").warning("%s %r %s %r", found, found, found.erp, found.smtp)
     assert "secret" not in caplog.text + found.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("url", "checked"),
+    [
+        ("http://127.0.0.1:8001", "http://127.0.0.1:8001"),
+        ("https://u:p%40@erp.example.com/api/", "https://u:p%40@erp.example.com/api"),
+    ],
+)
+def test_an_http_services_address_loses_the_slash_at_its_end(url: str, checked: str) -> None:
+    assert http_url(SecretStr(url)).get_secret_value() == checked
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "erp", "ftp://u:secret@h", "http://u:secret@", "http://u:secret@h:x", "http://h?a=1"),
+        *("http://u:12/secret@h", "http://u:secret#1@h", "http://u:secret\u2100@h", "http://h#a"),
+    ],
+)
+def test_what_is_no_http_service_is_refused_without_repeating_it(url: str) -> None:
+    with pytest.raises(ValueError, match="write") as caught:
+        http_url(SecretStr(url))
+    assert "secret" not in str(caught.value)
+
+
+def test_a_public_address_is_http_and_holds_no_login() -> None:
+    assert public_url("https://store.example.com/") == "https://store.example.com"
+    for bad in ("https://u:secret@store.example.com", "store.example.com", "mailto:a@b.example"):
+        with pytest.raises(ValueError, match="write the public address") as caught:
+            public_url(bad)
+        assert "secret" not in str(caught.value)

@@ -3,7 +3,9 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
+from config.addresses import SmtpAddress
 from config.settings import (
     ADDRESSES_FILE,
     BadSettings,
@@ -14,9 +16,11 @@ from config.settings import (
 )
 
 
-def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
+    # A demo that runs in this checkout must not be found.
+    monkeypatch.chdir(tmp_path)
     assert load(Settings).broker_url.get_secret_value() == "redis://127.0.0.1:6379/0"
 
 
@@ -53,6 +57,26 @@ def test_an_address_that_no_client_could_use_is_refused(
     monkeypatch.setenv("BROKER_URL", url)
     with pytest.raises(BadSettings, match="BROKER_URL"):
         load(Settings)
+
+
+def test_the_mail_server_and_the_sender_are_checked_at_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SMTP_URL", "smtp://u:s3cret@host:0")
+    monkeypatch.setenv("MAIL_FROM", "nobody")
+    with pytest.raises(BadSettings) as caught:
+        load(Settings)
+    assert "SMTP_URL: write smtp://host:port" in str(caught.value)
+    assert "MAIL_FROM: write Name <user@host>" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_the_mail_server_is_read_from_its_url(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_URL", "smtps://u:s3cret@mail.example.com")
+    found = load(Settings)
+    password = SecretStr("s3cret")
+    assert found.smtp == SmtpAddress("mail.example.com", 465, "tls", "u", password)
+    assert "s3cret" not in f"{found!r} {found.smtp!r} {found.model_dump_json()}"
 
 
 def test_settings_cannot_be_changed() -> None:

@@ -1,4 +1,3 @@
-
 import pytest
 
 from checkout_demo.catalogue import CATALOGUE

@@ -9,7 +9,6 @@ const ANSWERED_BY_NOW = 5000; // milliseconds; later than that, a click means: t
 const part = (page, name) => page.querySelector(`[data-part="${name}"]`);
 
 async function send(form) {
-  const typed = KEPT.map((id) => [id, document.getElementById(id)?.value]);
   const answer = await fetch(form.action, {
     method: "POST",
     body: new URLSearchParams(new FormData(form)),
@@ -17,10 +16,11 @@ async function send(form) {
   });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (!part(page, "cart")) throw new Error(`no cart in the answer (${answer.status})`);
-  show(page, typed);
+  show(page);
 }
 
-function show(page, typed) {
+function show(page) {
+  const typed = KEPT.map((id) => [id, document.getElementById(id)?.value]);
   const inCart = document.activeElement?.closest('[data-part="cart"]');
   const focused = inCart ? document.activeElement.id || "cart-title" : "";
   for (const name of PARTS) part(document, name).replaceWith(part(page, name));

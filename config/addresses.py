@@ -1,4 +1,4 @@
-"""Where the effects go: the addresses of the ERP service and of the mail server, checked.
+"""Addresses of services and of people, read from the text of a setting and checked.
 
 No message of these functions repeats the value: it may hold a password, and it ends in a log.
 """
@@ -8,16 +8,12 @@ from email import policy
 from email.errors import NonASCIILocalPartDefect
 from email.headerregistry import Address, UniqueAddressHeader
 from typing import Literal
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
 from pydantic import SecretStr
 
-from config.settings import credentials
-
 Security = Literal["none", "starttls", "tls"]
 
-_HTTP_FORM = "write http://host:port or https://user:password@host:port"
-_PUBLIC_FORM = "write the public address of the store, such as https://store.example.com"
 _MAILBOX_FORM = 'write Name <user@host>, with "quotes" around a name that holds . or ,'
 _SMTP_FORM = "write smtp://host:port, smtp://user:password@host:587?starttls=1 or smtps://host:465"
 
@@ -37,53 +33,28 @@ class SmtpAddress:
 
 
 def smtp_address(url: SecretStr) -> SmtpAddress:
-    """Read the address of a mail server.
+    """Read the address of a mail server; without a port, it is the usual one of the three kinds.
+
+    smtp://host                            in the clear, for a relay on the same machine
+    smtp://user:password@host?starttls=1   TLS before anything that matters, or nothing is sent
+    smtps://user:password@host             TLS from the first byte (RFC 8314 section 3.3)
 
     Raises:
         ValueError: if it is not one.
 
     """
-    parts = _split(url, _SMTP_FORM)
+    parts = split_url(url, _SMTP_FORM)
     user, password = credentials(url)
     if not f"{user or ''}{password or ''}".isascii():
         raise ValueError("user and password must be ASCII, or SMTP cannot carry them")
     security = _security(parts)
     return SmtpAddress(
-        host=str(parts.hostname),
+        host=_host(parts),
         port=parts.port or _SMTP_PORTS[security],
         security=security,
         username=user,
         password=None if password is None else SecretStr(password),
     )
-
-
-def http_url(value: SecretStr) -> SecretStr:
-    """Check that this is the address of an HTTP service, and drop the slash at its end.
-
-    Raises:
-        ValueError: if it is not.
-
-    """
-    parts = _split(value, _HTTP_FORM)
-    if parts.scheme not in ("http", "https") or parts.query or parts.fragment:
-        raise ValueError(_HTTP_FORM)
-    return SecretStr(value.get_secret_value().rstrip("/"))
-
-
-def public_url(value: str) -> str:
-    """Check that this is an HTTP address fit to be shown, and drop the slash at its end.
-
-    Raises:
-        ValueError: if it is not, or holds a user name.
-
-    """
-    try:
-        url = http_url(SecretStr(value)).get_secret_value()
-    except ValueError:
-        raise ValueError(_PUBLIC_FORM) from None
-    if "@" in url:
-        raise ValueError(_PUBLIC_FORM)
-    return url
 
 
 def mailbox(value: str) -> Address:
@@ -107,6 +78,41 @@ def mailbox(value: str) -> Address:
     return found[0]
 
 
+def split_url(url: SecretStr, form: str) -> SplitResult:
+    """Split the URL of a service; its host is given, and its port can exist.
+
+    Raises:
+        ValueError: if it is none; the message is `form`, or says what to write in a password.
+
+    """
+    try:
+        parts = urlsplit(url.get_secret_value())
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        # The standard library's message may repeat all that stands before the host.
+        raise ValueError(form) from None
+    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
+        raise ValueError("write / ? # and @ in a password as %2F %3F %23 and %40")
+    if not usable:
+        raise ValueError(form)
+    return parts
+
+
+def without_password(url: SecretStr) -> str:
+    """Return the URL without user name and password, for logs and for `app.conf`."""
+    parts = urlsplit(url.get_secret_value())
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def credentials(url: SecretStr) -> tuple[str | None, str | None]:
+    """Return the user name and the password that the URL holds."""
+    parts = urlsplit(url.get_secret_value())
+    return (
+        unquote(parts.username) if parts.username else None,
+        unquote(parts.password) if parts.password else None,
+    )
+
+
 def _security(parts: SplitResult) -> Security:
     options = parse_qs(parts.query, keep_blank_values=True)
     starttls = options.pop("starttls", ["0"])
@@ -119,15 +125,11 @@ def _security(parts: SplitResult) -> Security:
     raise ValueError(_SMTP_FORM)
 
 
-def _split(url: SecretStr, form: str) -> SplitResult:
+def _host(parts: SplitResult) -> str:
+    host = str(parts.hostname)
     try:
-        parts = urlsplit(url.get_secret_value())
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        # The standard library's message may repeat all that stands before the host.
-        raise ValueError(form) from None
-    if "@" in f"{parts.path}{parts.query}{parts.fragment}":
-        raise ValueError("write / ? # and @ in a password as %2F %3F %23 and %40")
-    if not usable:
-        raise ValueError(form)
-    return parts
+        # What Python's sockets do when they connect: too late, and with no OSError.
+        host.encode("idna")
+    except UnicodeError:
+        raise ValueError(_SMTP_FORM) from None
+    return host
