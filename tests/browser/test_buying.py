@@ -51,7 +51,7 @@ def test_an_order_shows_its_receipt_at_once_its_jobs_completing_and_its_mail(
     place_order(browser, ADA)
     assert browser.text("h1") == "Thank you, Ada Lovelace."
     assert browser.text(".receipt-total-number") == "€76.50"
-    assert "3 × €11.50" in browser.text(".receipt-lines")
+    assert "3 \N{MULTIPLICATION SIGN} €11.50" in browser.text(".receipt-lines")
     assert set(states(browser)) != {"Complete"}, "there was nothing to watch"
     with browser.without_reload():
         wait_until_complete(browser)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.browser.shopping import fill_in, orders_of, put_in_cart, wait_for_order
+from tests.browser.shopping import change_quantity, fill_in, orders_of, put_in_cart, wait_for_order
 from tests.browser.visitor import Visitor
 from tests.support.demo import Demo
 
@@ -17,6 +17,15 @@ SLOW_NETWORK = {
     "downloadThroughput": -1,
     "uploadThroughput": -1,
 }
+
+COUNT_REQUESTS = """
+window.requests = 0;
+const send = fetch;
+window.fetch = (...wanted) => {
+  requests += 1;
+  return send(...wanted);
+};
+"""
 
 
 def test_a_bad_email_keeps_the_values_and_says_what_to_change_where_it_is(
@@ -52,3 +61,12 @@ def test_what_is_typed_while_the_cart_changes_is_kept(browser: Visitor) -> None:
     assert browser.value("#name") == "Ada Lovelace"
     assert browser.value("#email") == "ada.types.on@example.com"
     assert browser.has_focus("#email")
+
+
+def test_enter_in_a_quantity_sends_it_once(browser: Visitor) -> None:
+    browser.before_each_page(COUNT_REQUESTS)
+    browser.open("/")
+    put_in_cart(browser, "wall-calendar")
+    assert browser.script("return requests") == 1
+    change_quantity(browser, "wall-calendar", 2)
+    assert browser.script("return requests") == 2

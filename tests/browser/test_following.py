@@ -1,4 +1,4 @@
-"""The order's page follows its jobs: through an outage, to a failure, with and without the stream."""
+"""The order's page follows its jobs: through an outage, to a failure, without the stream too."""
 
 import httpx
 import pytest

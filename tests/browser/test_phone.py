@@ -102,4 +102,3 @@ def test_a_page_fits_a_phone(lead_to: Callable[[Visitor], None], phone: Visitor)
     lead_to(phone)
     assert phone.script(_TOO_WIDE, WIDTH) == []
     assert phone.script(_TOO_LOW, THUMB) == []
-    phone.driver.save_screenshot(f"/tmp/bx/phone-{lead_to.__name__}.png")

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -44,9 +45,12 @@ class Visitor:
 
     def click(self, selector: str) -> None:
         """Scroll to the first of these, and click it."""
-        wanted = self.find(selector)
-        self.script(_TO_THE_MIDDLE, wanted)
-        wanted.click()
+
+        def click(wanted: WebElement) -> None:
+            self.script(_TO_THE_MIDDLE, wanted)
+            wanted.click()
+
+        self._do(selector, click)
 
     def double_click(self, selector: str) -> None:
         """Click twice, as fast as one does it by mistake."""
@@ -54,9 +58,12 @@ class Visitor:
 
     def write(self, selector: str, text: str) -> None:
         """Put this text into a field, in the place of what is there."""
-        field = self.find(selector)
-        field.clear()
-        field.send_keys(text)
+
+        def write(field: WebElement) -> None:
+            field.clear()
+            field.send_keys(text)
+
+        self._do(selector, write)
 
     def press(self, *keys: str) -> None:
         """Press keys wherever the focus is."""
@@ -72,6 +79,18 @@ class Visitor:
             if self.has_focus(selector):
                 return
         raise AssertionError(f"{MOST_TABS} times Tab did not lead to {selector}")
+
+    def _do(self, selector: str, deed: Callable[[WebElement], None]) -> None:
+        """Do it to the first of these; once more, if the page puts a new one there meanwhile."""
+
+        def done() -> bool:
+            try:
+                deed(self.find(selector))
+            except StaleElementReferenceException:
+                return False
+            return True
+
+        wait_for(done, f"{selector} to stay")
 
     # What one sees.
 
@@ -144,10 +163,10 @@ class Visitor:
 
     def complaints(self) -> list[str]:
         """Return the console's new errors and policy violations, but for the expected ones."""
-        entries = [(entry["level"], entry["message"]) for entry in self.driver.get_log("browser")]
+        log = self.driver.get_log("browser")  # type: ignore[no-untyped-call]  # selenium's gap
         return [
-            message
-            for level, message in entries
-            if level == "SEVERE" or "Content Security Policy" in message
-            if not any(text in message for text in self.expected_complaints)
+            entry["message"]
+            for entry in log
+            if entry["level"] == "SEVERE" or "Content Security Policy" in entry["message"]
+            if not any(text in entry["message"] for text in self.expected_complaints)
         ]

@@ -50,8 +50,17 @@ document.addEventListener("submit", (event) => {
   const form = event.target;
   if (!form.matches("[data-cart]")) return;
   event.preventDefault();
+  if (isSent(form.querySelector("[data-submits]"))) return;
   queue = queue.then(() => send(form)).catch(() => form.submit());
 });
+
+// Enter in a changed field is a change and a submission: one of them is enough.
+function isSent(input) {
+  if (!input) return false;
+  const before = input.dataset.sent;
+  input.dataset.sent = input.value;
+  return before === input.value;
+}
 
 document.addEventListener("change", (event) => {
   if (event.target.matches("[data-submits]")) event.target.form.requestSubmit();
