@@ -26,6 +26,8 @@ def pytest_configure() -> None:
     names = {*Settings.model_fields, "database_url", "erp_url", "store_url", "checkout_mode"}
     for name in {*names, "store_port", "erp_port", "smtp_port", "flower_port"}:
         os.environ.pop(name.upper(), None)
+    # A proxy of the machine's would be asked for the loopback addresses as well.
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
     os.environ["BROKER_URL"] = f"redis://127.0.0.1:{_PORT}/0"
     os.environ["STATE_DIR"] = _STATE.name
 
