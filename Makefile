@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-order demo-clean test check format lock
+.PHONY: help setup demo demo-order demo-clean test faults check format lock
 
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -45,6 +45,9 @@ export REQUIRE_ALL
 
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
 	@$(RUN) pytest
+
+faults: setup ## Kill workers and the broker under load for some minutes, and count (SEED=1)
+	@$(RUN) tests.faults $(if $(SEED),--seed $(SEED))
 
 check: setup ## The one gate: format, lint, strict types, lock file fresh
 	@$(RUN) ruff format --check .

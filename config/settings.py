@@ -105,6 +105,23 @@ class Settings(BaseSettings):
         7 * 86_400, ge=60, description="seconds a Failed job's state is kept"
     )
 
+    publish_timeout: float = Field(
+        1, gt=0, le=60, description="seconds that a publish or a status may wait for a dead server"
+    )
+    lease: float = Field(
+        10, ge=1, le=3_600, description="seconds after which a dead worker's jobs are taken back"
+    )
+    delivery_limit: int = Field(
+        3, ge=1, le=100, description="workers that may die over a job until it is given up"
+    )
+    quarantine_limit: int = Field(
+        10_000, ge=1, description="messages kept in quarantine; the oldest make room"
+    )
+    failed_jobs_max: int = Field(
+        100_000, ge=1, description="failed jobs kept; the oldest make room"
+    )
+    failed_jobs_max_age: int = Field(30 * 86_400, ge=60, description="seconds a failed job is kept")
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line that is logged"
     )

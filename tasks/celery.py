@@ -1,12 +1,13 @@
 """The Celery app. `celery -A tasks worker -Q default` finds it here."""
 
-from celery import Celery, signals
+from celery import signals
 
 from config.logging import configure
 from config.settings import framework_settings
 from tasks import tracing
+from tasks.app import App
 
-app = Celery("expresslane", task_cls="tasks.job:Job")
+app = App("expresslane", task_cls="tasks.job:Job")
 app.config_from_object("celeryconfig")
 
 tracing.connect()

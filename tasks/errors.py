@@ -3,6 +3,8 @@
 ExpresslaneError
 +-- BadJob            what was to be scheduled cannot become a job; nothing was queued
 |   +-- UnknownTask   no task has this name
++-- DeliveryLimitReached  a job's workers died each time; it is not delivered again
++-- NoSuchFailedJob   no failed job has this id (any more)
 +-- Unreachable       the broker or the result backend did not answer in time
 +-- JobCancelled      raised inside a body whose job was cancelled; let it pass
 
@@ -11,6 +13,7 @@ they are.
 """
 
 from celery.exceptions import Ignore
+from kombu.exceptions import OperationalError
 
 
 class ExpresslaneError(Exception):
@@ -21,16 +24,21 @@ class BadJob(ExpresslaneError, ValueError):
     """What was to be scheduled cannot become a job. Nothing was queued."""
 
 
-class Unreachable(ExpresslaneError, ConnectionError):
-    """The broker or the result backend did not answer in time."""
+class Unreachable(ExpresslaneError, OperationalError, ConnectionError):
+    """The broker or the result backend did not answer in time.
 
-    def __init__(self, reason: str, advice: str) -> None:
+    It is kombu's `OperationalError` too, which is what Celery raises.
+    """
+
+    def __init__(self, reason: str, advice: str, *, may_be_queued: bool = False) -> None:
         self.reason = reason
         self.advice = advice
+        self.may_be_queued = may_be_queued
+        """Whether the job may be in its queue all the same, because only the answer is missing."""
         super().__init__(reason, advice)
 
     def __str__(self) -> str:
-        return f"the broker or the result backend did not answer ({self.reason}); {self.advice}"
+        return f"the broker or the result backend is not usable ({self.reason}); {self.advice}"
 
 
 class UnknownTask(BadJob):
@@ -40,6 +48,45 @@ class UnknownTask(BadJob):
         self.name = name
         self.known = known
         super().__init__(f"no task is named {name!r}; there are: {', '.join(known) or 'none'}")
+
+
+class DeliveryLimitReached(ExpresslaneError):
+    """Each worker that got this job died over it, as often as the limit allows."""
+
+    def __init__(self, job_id: str, deaths: int) -> None:
+        self.job_id = job_id
+        self.deaths = deaths
+        super().__init__(job_id, deaths)
+
+    def __str__(self) -> str:
+        return (
+            f"it was delivered {self.deaths} times, and each time its worker died; look for what "
+            "kills a process (memory, a segmentation fault, os._exit) before you retry it"
+        )
+
+
+class NoSuchFailedJob(ExpresslaneError, LookupError):
+    """No failed job has this id: it did not fail, or somebody has retried or discarded it."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(job_id)
+
+    def __str__(self) -> str:
+        return (
+            f"no failed job has the id {self.job_id}; it may have been retried or discarded by now"
+        )
+
+
+class NoSuchMessage(ExpresslaneError, LookupError):
+    """No message of this id is in quarantine; it may have been put back or discarded."""
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        super().__init__(message_id)
+
+    def __str__(self) -> str:
+        return f"no message {self.message_id!r} is in quarantine"
 
 
 class JobCancelled(ExpresslaneError, Ignore):

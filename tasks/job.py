@@ -18,6 +18,7 @@ from typing import Any
 
 from billiard.einfo import ExceptionInfo
 from celery import Celery, Task
+from celery.exceptions import Reject
 
 from tasks.errors import JobCancelled
 from tasks.results import JSON, JobResults, Progress
@@ -40,6 +41,7 @@ class Job(Task[..., Any]):
     """
 
     abstract = True
+    Request = "tasks.worker:Request"
 
     max_retries = 10
     retry_backoff = 1
@@ -124,7 +126,22 @@ class Job(Task[..., Any]):
             # It is recorded already; this tells a chord that it need not wait for this part.
             self.backend.mark_as_revoked(self.job_id, "cancelled", request=self.request)
             raise JobCancelled("cancelled before it started")
-        return self.run(*args, **kwargs)
+        try:
+            return self.run(*args, **kwargs)
+        except MemoryError as error:
+            # Not a failure yet: it goes back to its queue, and counts as the death of a worker.
+            raise Reject(error, requeue=True) from error
+
+    def retry(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (Celery's)
+        """Schedule the next attempt, as Celery does, but never lose the job over it.
+
+        Celery fails the job when the next attempt cannot be sent. Here it goes back to its queue,
+        and this attempt is made again.
+        """
+        try:
+            return super().retry(*args, **kwargs)
+        except Reject as rejected:
+            raise Reject(getattr(rejected, "reason", None), requeue=True) from rejected
 
     def _publish(self, **fields: JSON) -> None:
         if self.request.called_directly or self.request.is_eager:

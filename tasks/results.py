@@ -7,12 +7,13 @@ read it as ever. What it adds:
   mark is set only where nothing is stored yet: a worker that is faster than the mark keeps its
   result.
 - Every change of state is one script on the server, which refuses what must not happen: a late
-  attempt over a newer one, anything over Complete or Cancelled. Celery reads first and writes then,
-  and two workers can do so at the same time.
+  attempt over a newer one, a worker that was frozen over the one that took its place, anything over
+  Complete or Cancelled. Celery reads first and writes then, and two workers can do so at the same
+  time.
 - Data and progress stand in a hash beside the state, so a failure does not wipe them out.
 
 Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-<id>`, a hash of
-`state`, `attempt`, `data`, `progress` and `cancel`. Both expire together.
+`state`, `attempt`, `deaths`, `reruns`, `data`, `progress` and `cancel`. Both expire together.
 """
 
 import json
@@ -20,12 +21,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+import redis
 from celery import Celery, states
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.exceptions import TaskRevokedError
 from kombu.utils.encoding import bytes_to_str
 from redis.commands.core import Script
+
+from config.settings import framework_settings
+from tasks.errors import Unreachable
+from tasks.failed.message import RERUNS
+from tasks.failed.record import OUTCOME, keep
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -34,17 +41,44 @@ UNFINISHED_EXPIRES = 30 * 86_400
 """Seconds until the marks of a job that never finishes are forgotten: no queue should be longer."""
 
 _RECORD = """
--- KEYS: meta, job hash   ARGV: meta's JSON, state, attempt ('' if unknown), seconds to keep
-local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'cancel')
-local attempt = tonumber(ARGV[3]) or tonumber(old[2]) or 1
+-- KEYS: meta, job hash
+-- ARGV: meta's JSON, state, attempt ('' if unknown), deaths of its workers before, seconds to keep,
+--       how often somebody has retried the job after it had failed for good
+local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'deaths', 'cancel', 'reruns')
+local before, died, cancel = tonumber(old[2]) or 0, tonumber(old[3]) or 0, old[4]
+local rerun, reruns = tonumber(old[5]) or 0, tonumber(ARGV[6])
+if ARGV[3] == '' then reruns = rerun end
+-- In a new run, attempts are counted from the first again.
+if reruns > rerun then before, died, cancel = 0, 0, false end
+local attempt, deaths = tonumber(ARGV[3]) or math.max(before, 1), tonumber(ARGV[4])
+if ARGV[3] == '' then deaths = died end
 if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
-if (tonumber(old[2]) or 0) > attempt then return 'newer' end
-if old[3] and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
-redis.call('HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt)
-redis.call('EXPIRE', KEYS[2], ARGV[4])
-redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[4])
+if rerun > reruns or before > attempt or (before == attempt and died > deaths) then
+  return 'newer'
+end
+if cancel and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
+if reruns > rerun then redis.call('HDEL', KEYS[2], 'cancel', 'progress') end
+redis.call('HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt, 'deaths', deaths)
+if reruns > 0 then redis.call('HSET', KEYS[2], 'reruns', reruns) end
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[5])
 redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 'recorded'
+"""
+
+_WAIT_AGAIN = """
+-- KEYS: meta, job hash   ARGV: meta's JSON ('' if its results are ignored), seconds to keep, reruns
+-- A worker may have started the new run already: then there is nothing to do.
+local old = redis.call('HMGET', KEYS[2], 'state', 'reruns')
+if (tonumber(old[2]) or 0) >= tonumber(ARGV[3]) then return 0 end
+if old[1] and old[1] ~= 'FAILURE' then return 0 end
+if ARGV[1] == '' then return redis.call('DEL', KEYS[1], KEYS[2]) end
+redis.call('HDEL', KEYS[2], 'cancel', 'progress')
+redis.call('HSET', KEYS[2], 'state', 'PENDING', 'attempt', 0, 'deaths', 0, 'reruns', ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+redis.call('PUBLISH', KEYS[1], ARGV[1])
+return 1
 """
 
 _PUBLISH_FIELDS = """
@@ -69,6 +103,16 @@ redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
 redis.call('PUBLISH', KEYS[1], ARGV[1])
 return old
 """
+
+
+@dataclass(frozen=True)
+class RetriedJob:
+    """A job that was put back into its queue after it had failed for good."""
+
+    job_id: str
+    reruns: int
+    """How often that was done, this time included."""
+    ignores_result: bool
 
 
 @dataclass(frozen=True)
@@ -106,19 +150,25 @@ class JobResults(RedisBackend):
 
     if TYPE_CHECKING:
         # What Celery has and its type stubs leave out.
+        app: Celery
+        connparams: dict[str, Any]
         expires: int | None
         failure_expires: int | None
         task_keyprefix: Any
         key_t: Any
         _get_key_for: Any
+        _get_pool: Any
         _get_result_meta: Any
         get_key_for_task: Any
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
         super().__init__(*args, app=app, **kwargs)
+        self.quick_client = self._quick_client()
+        """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
         self._record = Script(self.client, _RECORD)
         self._fields = Script(self.client, _PUBLISH_FIELDS)
         self._cancel = Script(self.client, _CANCEL)
+        self._wait_again = Script(self.client, _WAIT_AGAIN)
 
     # -- before a job runs -------------------------------------------------------------------------
 
@@ -129,7 +179,12 @@ class JobResults(RedisBackend):
         will wait for it. `AsyncResult.get` subscribes by itself.
         """
         mark = self._meta(task_id, None, states.PENDING)
-        self.client.set(self.get_key_for_task(task_id), mark, ex=UNFINISHED_EXPIRES, nx=True)
+        key = self.get_key_for_task(task_id)
+        try:
+            self.quick_client.set(key, mark, ex=UNFINISHED_EXPIRES, nx=True)
+        except redis.RedisError as error:
+            advice = "the job was not queued; schedule it again later"
+            raise Unreachable(str(error), advice) from error
 
     def cancel(self, task_id: str) -> str:
         """Cancel the job if it waits, ask it to stop if it runs; return its state before.
@@ -140,7 +195,18 @@ class JobResults(RedisBackend):
             task_id, self.prepare_exception(TaskRevokedError("cancelled")), states.REVOKED
         )
         keys = self._keys(task_id)
-        return bytes_to_str(self._cancel(keys, [meta, self._seconds_to_keep(states.REVOKED)]))
+        arguments = [meta, self._seconds_to_keep(states.REVOKED)]
+        return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
+
+    def wait_again(self, jobs: Sequence[RetriedJob]) -> None:
+        """Mark jobs as waiting that had failed and are queued anew; no newer state is touched."""
+        with self.client.pipeline(transaction=False) as pipe:
+            for job in jobs:
+                ignored = job.ignores_result
+                mark = "" if ignored else self._meta(job.job_id, None, states.PENDING)
+                arguments = [mark, UNFINISHED_EXPIRES, job.reruns]
+                self._wait_again(self._keys(job.job_id), arguments, client=pipe)
+            pipe.execute()
 
     # -- while it runs -----------------------------------------------------------------------------
 
@@ -171,19 +237,45 @@ class JobResults(RedisBackend):
         retries = getattr(request, "retries", None)
         attempt = "" if request is None else (retries or 0) + 1
         keys = self._keys(task_id)
-        arguments = [meta, state, attempt, self._seconds_to_keep(state)]
+        deaths = int(getattr(request, "deaths", None) or 0)
+        reruns = int(getattr(request, RERUNS, None) or 0)
+        arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
         answer = bytes_to_str(self.ensure(self._record, (keys, arguments)))
         if answer == "cancel":
             self.mark_as_revoked(task_id, "cancelled", request=request)
-        if answer in ("cancel", states.REVOKED) and isinstance(request, Context):
-            request.update(cancelled=True)
+        if isinstance(request, Context):
+            request.update({OUTCOME: answer})
+            if answer in ("cancel", states.REVOKED):
+                request.update(cancelled=True)
         return result
+
+    def mark_as_failure(
+        self,
+        task_id: str,
+        exc: Exception,
+        traceback: str | None = None,
+        request: Context | None = None,
+        store_result: bool = True,
+        call_errbacks: bool = True,
+        state: str = states.FAILURE,
+    ) -> None:
+        """Note the final failure of a job, and keep the job with the failed ones.
+
+        All of them pass here: an error, a lost worker, a hard time limit, a rejected message.
+        """
+        try:
+            super().mark_as_failure(
+                task_id, exc, traceback, request, store_result, call_errbacks, state
+            )
+        finally:
+            # Last, because the job is acknowledged by it: if we die before, it runs again.
+            keep(self.app, task_id, exc, traceback, request)
 
     # -- afterwards --------------------------------------------------------------------------------
 
     def record_of(self, task_id: str) -> Record | None:
         """Return what is stored of the job; None if nothing is."""
-        with self.client.pipeline(transaction=False) as pipe:
+        with self.quick_client.pipeline(transaction=False) as pipe:
             pipe.get(self.get_key_for_task(task_id))
             pipe.hgetall(self.get_key_for_job(task_id))
             meta, fields = pipe.execute()
@@ -213,6 +305,11 @@ class JobResults(RedisBackend):
         if isinstance(prepared, dict):
             prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
         return prepared
+
+    def _quick_client(self) -> redis.Redis:
+        seconds = framework_settings().publish_timeout
+        timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+        return redis.Redis(connection_pool=self._get_pool(**{**self.connparams, **timeouts}))
 
     def _forget(self, task_id: str) -> None:
         self.client.delete(self.get_key_for_task(task_id), self.get_key_for_job(task_id))

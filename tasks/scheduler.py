@@ -72,13 +72,13 @@ def schedule(
 
     Raises:
         BadJob: when name, data or queue cannot make a job; nothing was queued.
-        Unreachable: when the broker or the result backend did not answer.
+        Unreachable: when the broker or the result backend did not answer in time; its
+            `may_be_queued` tells whether the job may be in its queue all the same.
 
     """
     _check(name, data, queue)
     job_id = job_id or str(uuid4())
-    with _reachable("the job may or may not have been queued; its id tells, once it is back"):
-        app.send_task(name, kwargs=dict(data or {}), queue=queue, task_id=job_id)
+    app.send_task(name, kwargs=dict(data or {}), queue=queue, task_id=job_id)
     return job_id
 
 

@@ -64,3 +64,18 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     directory = tmp_path_factory.mktemp("demo")
     with Demo(directory / "state", directory / "demo.log") as running:
         yield running.wait_until_open()
+
+
+@pytest.fixture
+def clean_failed_jobs(valkey: Valkey) -> Iterator[None]:
+    """No failed jobs at the start, and not one key of theirs at the end."""
+    from tasks import failures
+    from tests.support.failed import QUEUE
+
+    dropped = "expresslane-failed-dropped"
+    failures.clear()
+    valkey.client.delete(QUEUE, dropped)
+    yield
+    failures.clear()
+    valkey.client.delete(QUEUE, f"{QUEUE}.bell", dropped)
+    assert valkey.client.keys("expresslane-failed*") == []

@@ -267,7 +267,7 @@ def test_a_status_that_cannot_be_had_is_an_error_not_unknown(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     nobody = redis.Redis(port=1, socket_connect_timeout=0.2)
-    monkeypatch.setattr(scheduler.backend(), "client", nobody)
+    monkeypatch.setattr(scheduler.backend(), "quick_client", nobody)
     with pytest.raises(Unreachable, match="ask again later"):
         scheduler.status("any")
     nobody.close()

@@ -2,7 +2,11 @@
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from kombu.exceptions import OperationalError
 
 from tasks.celery import app
 from tasks.job import Job
@@ -133,3 +137,25 @@ class Hooked(Job):
 @app.task(name="tests.hooked", base=Hooked)
 def hooked() -> None:
     """Do nothing between two hooks."""
+
+
+@app.task(name="tests.pass_after_refusal", base=Job, bind=True, autoretry_for=(MayPass,))
+def pass_after_refusal(self: Job, key: str) -> str:
+    """Fail once with a passing error while nothing can be published, then be retried as usual."""
+    tries = int(self.backend.client.incr(key))  # type: ignore[attr-defined] # of our own backend
+    if tries == 1:
+        with _nothing_can_be_published():
+            return str(self.retry(exc=MayPass("once"), countdown=0))
+    return "sent in the end"
+
+
+@contextmanager
+def _nothing_can_be_published() -> Iterator[None]:
+    def refuse(*_: object, **__: object) -> None:
+        raise OperationalError("the broker is away")
+
+    original, app.send_task = app.send_task, refuse  # type: ignore[assignment,method-assign] # a broken broker
+    try:
+        yield
+    finally:
+        app.send_task = original  # type: ignore[method-assign] # mended again

@@ -13,11 +13,12 @@ def start_worker(
     queues: str = "default",
     pool: str = "prefork",
     concurrency: int = 2,
+    jobs: str = "tests.support.jobs",
     env: Mapping[str, str] | None = None,
 ) -> Program:
     """Start `celery -A tasks worker`, the tests' own jobs loaded; wait until it is ready."""
     program = Program.python(
-        *("celery", "-A", "tasks", "worker", "-Q", queues, "-I", "tests.support.jobs"),
+        *("celery", "-A", "tasks", "worker", "-Q", queues, "-I", jobs),
         *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{log.stem}-{pool}@%h"),
         log=log,
         env={"BROKER_URL": broker_url, **(env or {})},

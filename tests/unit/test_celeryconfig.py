@@ -47,9 +47,3 @@ def test_no_password_is_in_the_configuration() -> None:
 def test_jobs_outlive_their_worker() -> None:
     assert celeryconfig.task_acks_late
     assert celeryconfig.task_reject_on_worker_lost
-
-
-def test_no_job_outlives_the_time_after_which_it_would_be_delivered_again() -> None:
-    visibility = celeryconfig.broker_transport_options["visibility_timeout"]
-    assert isinstance(visibility, int)
-    assert celeryconfig.task_time_limit < visibility

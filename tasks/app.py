@@ -1,0 +1,75 @@
+"""Celery's app, with what a caller of `delay` should know and Celery does not tell.
+
+Data that would not arrive as they were sent are refused at once. And when the broker is away, the
+error says whether the job may be in its queue all the same.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import redis
+from celery import Celery
+from celery.result import AsyncResult
+from kombu.exceptions import OperationalError
+
+from tasks.errors import BadJob, Unreachable
+
+_ENVELOPE = {"__type__", "__value__"}
+"""kombu writes a date, a UUID, a Decimal, ... as a JSON object with these two names."""
+
+
+class App(Celery):
+    """Celery's app."""
+
+    def send_task(
+        self,
+        name: str,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        *more: Any,
+        **options: Any,
+    ) -> AsyncResult[Any]:
+        """Put a job into its queue. `delay`, `apply_async` and `schedule` all come here.
+
+        Raises:
+            BadJob: when the data would not arrive as they are; nothing was queued.
+            Unreachable: when the broker or the result backend did not answer in time.
+
+        """
+        refuse_envelopes(args, name)
+        refuse_envelopes(kwargs, name)
+        try:
+            return super().send_task(name, args, kwargs, *more, **options)
+        except Unreachable:
+            raise
+        except (redis.RedisError, OperationalError) as error:
+            raise unreachable(error) from error
+
+
+def unreachable(error: Exception) -> Unreachable:
+    """Say what an error of a publish means for the job."""
+    cause = error.__cause__ if isinstance(error.__cause__, redis.RedisError) else error
+    # A server that answers has refused. What could not connect has sent nothing, but redis-py names
+    # that step in its message only.
+    if isinstance(cause, redis.ResponseError) or "connecting to" in str(cause):
+        return Unreachable(str(error), "the job was not queued; schedule it again later")
+    advice = "the job may have been queued; its id will tell when the broker is back"
+    return Unreachable(str(error), advice, may_be_queued=True)
+
+
+def refuse_envelopes(value: object, name: str) -> None:
+    """Raise BadJob for a mapping that kombu would take for one of its own.
+
+    Its worker would try to build a Python object of it, and fail, or build another one.
+    """
+    if isinstance(value, Mapping):
+        if value.keys() == _ENVELOPE:
+            raise BadJob(
+                f"{name}: a value with exactly the names __type__ and __value__ cannot be sent; "
+                "rename one of them, or send it as text (json.dumps)"
+            )
+        for part in value.values():
+            refuse_envelopes(part, name)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for part in value:
+            refuse_envelopes(part, name)

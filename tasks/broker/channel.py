@@ -1,0 +1,355 @@
+"""A channel that claims: kombu's, with its ways of publishing and of taking replaced.
+
+One thing is done in another way than kombu does it: a claim is not sent now and read later, when
+the socket is readable, but asked and answered in one go. In between, the worker's credit could
+vanish, and the answer would lie in the socket with messages in it that nobody works on.
+"""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import Empty
+from threading import Lock
+from time import monotonic, time
+from typing import Any, ClassVar
+
+import redis
+from kombu.asynchronous import Hub
+from kombu.exceptions import OperationalError
+from kombu.transport import redis as kombu_redis
+from kombu.transport import virtual
+from kombu.utils.json import dumps
+
+from tasks.broker import scripts
+from tasks.broker.envelope import read
+from tasks.broker.holdings import BrokenQueue, Claim, Holdings, Keys, Source
+from tasks.broker.leases import LeaseKeeper
+from tasks.broker.qos import QoS
+
+_logger = logging.getLogger("tasks.broker")
+
+CONNECTION_LOST = (redis.RedisError, OSError, OperationalError)
+"""What means that the server is away. kombu counts KeyError and others of Python's as well."""
+
+REPORT_SECONDS = 60.0
+"""How often a queue whose key is no list is reported, while it is."""
+
+
+class ClaimingChannel(kombu_redis.Channel):
+    """A channel that claims."""
+
+    QoS = QoS
+    lease = 10.0
+    """Seconds after which a claim that nobody has renewed goes back to its queue."""
+    claim_timeout = 5.0
+    """Seconds that a claim, an acknowledgement or a renewal waits for the server."""
+    claim_batch = 16
+    """Messages that one claim takes at most."""
+    delivery_limit = 3
+    """Workers that a message may outlive before it is taken for their murderer."""
+    quarantine_limit = 10_000
+    """Messages that are kept in quarantine; the oldest make room."""
+
+    from_transport_options = (
+        *kombu_redis.Channel.from_transport_options,
+        *("lease", "claim_timeout", "claim_batch", "delivery_limit", "quarantine_limit"),
+    )
+
+    _holdings: ClassVar[dict[object, Holdings]] = {}
+    _keepers: ClassVar[dict[object, LeaseKeeper]] = {}
+    _making = Lock()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._without_ack: set[str] = set()
+        self._lost: set[str] = set()
+        self._reported: dict[str, float] = {}
+        self._shared_client: Any = None
+        self._turn_is_planned = False
+        self._may_be_more = False
+        super().__init__(*args, **kwargs)
+        # Kept, because a closed channel has no connection, and is still told that a job has ended.
+        uri = self.connection.client.as_uri()
+        self._server: tuple[str, ...] = (uri, self.global_keyprefix, self.unacked_key)
+        self._publish = self.plain_client.register_script(scripts.PUBLISH)
+
+    # -- connections -------------------------------------------------------------------------------
+
+    @property
+    def holdings(self) -> Holdings:
+        """What this process holds on this channel's server."""
+        with self._making:
+            found = self._holdings.get(self._server)
+            if found is None or found.pid != os.getpid():
+                found = self._holdings[self._server] = Holdings(self.separate_client(), self.keys())
+            return found
+
+    @classmethod
+    def all_holdings(cls) -> list[Holdings]:
+        """Return what this process holds, on whichever servers."""
+        return [found for found in cls._holdings.values() if found.pid == os.getpid()]
+
+    @property
+    def plain_client(self) -> Any:  # noqa: ANN401 (redis-py's client is generic over its answers)
+        """A client that adds no prefix to keys: the scripts name their keys themselves."""
+        return redis.Redis(connection_pool=self.pool)
+
+    def separate_client(self) -> redis.Redis:
+        """Return a client like `plain_client`, with connections of its own, and more patient."""
+        pool = self._get_pool()
+        pool.connection_kwargs["socket_timeout"] = float(self.claim_timeout)
+        return redis.Redis(connection_pool=pool)
+
+    def list_key(self, queue: str, priority: int) -> str:
+        """Return the key of the list that holds a queue's messages of this priority."""
+        return str(self.global_keyprefix + self._q_for_pri(queue, priority))
+
+    @contextmanager
+    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:  # noqa: ANN401 (kombu's)
+        """Yield a client. kombu makes a new one each time, which costs more than the command."""
+        if client is None:
+            if self._shared_client is None or self._shared_client.connection_pool is not self.pool:
+                self._shared_client = self._create_client()
+            client = self._shared_client
+        yield client
+
+    def keys(self) -> Keys:
+        """Return the names of the keys on this channel's server."""
+        prefix = self.global_keyprefix
+        return Keys(
+            prefix=prefix,
+            unacked=prefix + self.unacked_key,
+            index=prefix + self.unacked_index_key,
+            deaths=prefix + "deaths",
+            delayed=prefix + "delayed",
+            delayed_messages=prefix + "delayed.messages",
+            quarantine=prefix + "quarantine",
+            separator=self.sep,
+        )
+
+    # -- publishing --------------------------------------------------------------------------------
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
+        if kwargs.get("_publish_batch") is not None or self._expires.get(queue):
+            super()._put(queue, message, **kwargs)
+            self._ring(queue, kwargs.get("_publish_batch"))
+            return
+        priority = self._get_message_priority(message, reverse=False)
+        key = self.list_key(queue, priority)
+        self._publish([key, self.global_keyprefix + queue], [dumps(message)])
+
+    def _ring(self, queue: str, batch: Any = None) -> None:  # noqa: ANN401 (kombu's)
+        bell = f"{queue}.bell"
+        if batch is not None:
+            batch.add("lpush", bell, 1)
+            batch.add("pexpire", bell, scripts.BELL_EXPIRES_MS)
+            return
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            pipe.lpush(bell, 1).ltrim(bell, 0, scripts.BELL_TOKENS - 1)
+            pipe.pexpire(bell, scripts.BELL_EXPIRES_MS).execute()
+
+    # -- claiming ----------------------------------------------------------------------------------
+
+    @property
+    def is_claiming(self) -> bool:
+        """Tell whether this channel consumes queues whose messages are acknowledged."""
+        queues = self.active_queues
+        return bool(queues) and not any(queue in self._without_ack for queue in queues)
+
+    def basic_consume(self, queue: str, no_ack: bool = False, *args: Any, **kwargs: Any) -> None:
+        """Consume from the queue; from now on, what this process holds is kept."""
+        if no_ack:
+            self._without_ack.add(queue)
+        super().basic_consume(queue, no_ack, *args, **kwargs)
+        if self.is_claiming:
+            self._keep_leases()
+
+    def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Take one message, claimed like every other; None if there is none."""
+        if no_ack:
+            return super().basic_get(queue, no_ack=no_ack, **kwargs)
+        self._keep_leases()
+        for claim in self.holdings.claim(self._sources([queue]), 1):
+            if isinstance(claim, Claim):
+                message = self.Message(read(claim), channel=self)
+                self.qos.append(message, message.delivery_tag)
+                return message
+        return None
+
+    def claim(self) -> int:
+        """Claim what there is room for, deliver it, and return how many messages came."""
+        queues = self._queue_cycle.consume(len(self.active_queues))
+        room = self.qos.room()
+        most = self.claim_batch if room is None else min(self.claim_batch, room)
+        if not queues or most <= 0:
+            return 0
+        found = self.holdings.claim(self._sources(queues), most)
+        for claim in found:
+            if isinstance(claim, BrokenQueue):
+                self._report(claim)
+            else:
+                self._queue_cycle.rotate(claim.queue)
+                self._deliver_claim(claim)
+        claimed = sum(isinstance(claim, Claim) for claim in found)
+        self._may_be_more = claimed == most
+        if claimed:
+            self._end_wait()
+        return claimed
+
+    def _sources(self, queues: list[str]) -> list[Source]:
+        return [
+            Source(queue, self.list_key(queue, priority), priority)
+            for priority in self.priority_steps
+            for queue in queues
+        ]
+
+    def _deliver_claim(self, claim: Claim) -> None:
+        try:
+            self.connection._deliver(read(claim), claim.queue)  # noqa: SLF001 (kombu's own way)
+        except (*CONNECTION_LOST, MemoryError):
+            raise
+        except Exception as error:
+            _logger.exception("a message of queue %s cannot become a job", claim.queue)
+            self.quarantine(claim.tag, claim.queue, error)
+
+    def quarantine(self, tag: str, queue: str, error: BaseException | str) -> None:
+        """Keep the message aside with the reason, instead of delivering it ever again."""
+        reason = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
+        about: dict[str, object] = {"queue": queue, "reason": reason[:2_000], "at": time()}
+        if self.holdings.quarantine(tag, about, self.quarantine_limit):
+            _logger.critical("quarantined a message of queue %s: %s", queue, reason[:200])
+        virtual.QoS.ack(self.qos, tag)
+
+    def delay(self, tag: str, due: float) -> None:
+        """Put the message aside until it is due, in seconds since 1970."""
+        self.holdings.delay(tag, due)
+        virtual.QoS.ack(self.qos, tag)
+        self._keep_leases().wake()
+
+    def _report(self, broken: BrokenQueue) -> None:
+        now = monotonic()
+        if now - self._reported.get(broken.key, -REPORT_SECONDS) >= REPORT_SECONDS:
+            self._reported[broken.key] = now
+            _logger.critical(
+                "queue %s is skipped: its key %r holds something else than a list (%s). Rename or "
+                "delete that key",
+                *(broken.queue, broken.key, broken.error),
+            )
+
+    # -- waiting -----------------------------------------------------------------------------------
+
+    def _brpop_start(self, timeout: float | None = None) -> None:
+        if not self.is_claiming:
+            super()._brpop_start(timeout)
+            return
+        self.claim()
+        if self.qos.can_consume() and not self._may_be_more:
+            prefix = self.global_keyprefix
+            bells = [f"{prefix}{queue}.bell" for queue in self.active_queues]
+            self._in_poll = self.client.connection
+            self._brpop_sent_at = monotonic()
+            wait = self.brpop_timeout if timeout is None else timeout
+            self.client.connection.send_command("BRPOP", *bells, wait or 0)
+
+    def _end_wait(self) -> None:
+        """Have the loop turn at once, instead of waiting for something to read.
+
+        The pool may have had its turn already, and would wait for the next one with the jobs.
+        """
+        if self.connection.nudge is not None:
+            self.connection.nudge()
+        elif self._may_be_more:
+            # Without a loop, the only wait is for the bell.
+            self._may_be_more = False
+            self._ring(self.active_queues[0])
+
+    def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 (kombu's)
+        if not self.is_claiming:
+            return super()._brpop_read(**options)
+        try:
+            self.client.connection.read_response()
+        except self.connection_errors:
+            self.client.connection.disconnect()
+            raise
+        finally:
+            self._in_poll = None
+            self._flush_brpop_reauth()
+        if self.claim():
+            return True
+        # Somebody was faster, or it is only time to look again.
+        raise Empty
+
+    # -- afterwards --------------------------------------------------------------------------------
+
+    def flush_soon(self) -> None:
+        """See to it that acknowledgements are sent: in a loop with the next claim, else now."""
+        loop: Hub | None = getattr(self.connection, "loop", None)
+        if loop is None:
+            self.holdings.flush()
+        elif not self._turn_is_planned:
+            self._turn_is_planned = True
+            loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn_is_planned = False
+        if self.closed or self.connection is None:
+            return
+        if self._in_poll or not self.is_claiming or not self.claim():
+            self.holdings.flush()
+
+    def mark_lost(self, tag: str) -> None:
+        """Note that the process that ran this message is gone; its rejection counts as a death."""
+        self._lost.add(tag)
+
+    def was_lost(self, tag: str) -> bool:
+        """Tell, once, whether `mark_lost` was called for this message."""
+        found = tag in self._lost
+        self._lost.discard(tag)
+        return found
+
+    def close(self) -> None:
+        """Close the channel, with what was acknowledged sent."""
+        if self.is_claiming and self._in_poll:
+            # What is still to come is a token of the bell, for which kombu would wait here.
+            self._in_poll.disconnect()
+            self._in_poll = None
+        if self.is_claiming and not self.closed:
+            try:
+                self.holdings.flush()
+            except CONNECTION_LOST as error:
+                # It stays collected, and goes with the next connection.
+                _logger.warning("acknowledgements wait for the next connection: %s", error)
+        super().close()
+
+    def _keep_leases(self) -> LeaseKeeper:
+        holdings = self.holdings
+        with self._making:
+            keeper = self._keepers.get(self._server)
+            if keeper is None or not keeper.is_alive:
+                keeper = self._keepers[self._server] = LeaseKeeper(
+                    holdings, float(self.lease), self._restore_stock_claims
+                )
+            return keeper
+
+    def _restore_stock_claims(self, tags: list[str]) -> None:
+        """Put back what stock workers have held for longer than `visibility_timeout`."""
+        oldest = time() - self.visibility_timeout
+        with self.conn_or_acquire() as client:
+            for tag in tags:
+                claimed_at = client.zscore(self.unacked_index_key, tag)
+                if claimed_at is not None and claimed_at < oldest:
+                    self.qos.restore_by_tag(tag, client)
+
+
+def give_back_waiting() -> None:
+    """Give back, on every server, what this process has claimed and not started."""
+    for holdings in tuple(ClaimingChannel.all_holdings()):
+        try:
+            given = holdings.give_back_waiting()
+            holdings.flush()
+        except CONNECTION_LOST as error:
+            # Their leases end by themselves.
+            _logger.warning("could not give back waiting jobs: %s", error)
+        else:
+            if given:
+                _logger.info("gave back %d jobs that had not started", given)

@@ -1,0 +1,255 @@
+"""What this process has claimed from a server and not yet acknowledged.
+
+Holdings belong to the process, not to a connection: a job that runs while the connection is cut
+keeps its claim, and is acknowledged over the next connection.
+"""
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from time import monotonic
+from uuid import uuid4
+
+import redis
+
+from tasks.broker import scripts
+
+OWN_TAGS = "lane-"
+"""How the delivery tags begin that are given here, and those of stock workers do not."""
+
+FLUSH_AT = 64
+"""Acknowledgements that are collected before they are sent without waiting for the next claim."""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The names of the keys, kombu's and our own, all with the global prefix before them."""
+
+    prefix: str
+    unacked: str
+    index: str
+    deaths: str
+    delayed: str
+    delayed_messages: str
+    quarantine: str
+    separator: str
+    """What stands between a queue's name and a priority in the name of a list."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One list that is claimed from: a queue at one priority."""
+
+    queue: str
+    key: str
+    priority: int
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One message that this process holds."""
+
+    tag: str
+    queue: str
+    deaths: int
+    """How many earlier claims of this message ended with their worker."""
+    message: bytes
+
+
+@dataclass(frozen=True)
+class BrokenQueue:
+    """A queue whose key is not a list. Nothing was taken from it."""
+
+    queue: str
+    key: str
+    error: str
+
+
+class Holdings:
+    """The claims of this process on one server. Safe to use from several threads."""
+
+    def __init__(self, client: redis.Redis, keys: Keys) -> None:
+        self.client = client
+        self.keys = keys
+        self.pid = os.getpid()
+        self.tags: dict[str, bytes | None] = {}
+        """Delivery tag of each claim; the message too where earlier claims of it have died."""
+        self.last_look = monotonic()
+        """When the main loop of this process last looked for messages, or would have."""
+        self.on_renewal: list[Callable[[], None]] = []
+        """What the lease keeper calls after each renewal."""
+        self._started: set[str] = set()
+        self._stopping = False
+        self._acknowledged: deque[str] = deque()
+        self._prefix = f"{OWN_TAGS}{uuid4().hex}."
+        self._number = 0
+        self._lock = Lock()
+        script = client.register_script
+        self._claim = script(scripts.CLAIM)
+        self._acknowledge = script(scripts.ACKNOWLEDGE)
+        self._give_back = script(scripts.GIVE_BACK)
+        self._renew = script(scripts.RENEW)
+        self._take_from_the_dead = script(scripts.TAKE_FROM_THE_DEAD)
+        self._delay = script(scripts.DELAY)
+        self._release_due = script(scripts.RELEASE_DUE)
+        self._forget_deaths = script(scripts.FORGET_DEATHS)
+        self._quarantine = script(scripts.QUARANTINE)
+
+    def claim(self, sources: Sequence[Source], most: int) -> list[Claim | BrokenQueue]:
+        """Take up to `most` messages off the lists, the first list first, and hold them.
+
+        What was acknowledged since the last call goes along in the same step.
+        """
+        with self._lock:
+            finished = self._collected()
+            answer = self._call_claim(sources, most, finished)
+            self._number += most
+        found = [_read(row, sources) for row in answer]
+        for claim in found:
+            if isinstance(claim, Claim):
+                self.tags[claim.tag] = claim.message if claim.deaths else None
+        return found
+
+    def mark_started(self, tag: str) -> None:
+        """Note that the job of this claim is on its way; it is not given back when stopping."""
+        self._started.add(tag)
+
+    def is_started(self, tag: str) -> bool:
+        """Tell whether `mark_started` was called for this claim."""
+        return tag in self._started
+
+    def acknowledge(self, tag: str) -> None:
+        """Be done with the claim. It is sent with the next claim or the next `flush`."""
+        message = self._drop(tag)
+        if message is not None:
+            self._forget_deaths([self.keys.deaths], [message])
+        self._acknowledged.append(tag)
+        if self._stopping or len(self._acknowledged) >= FLUSH_AT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Send what was acknowledged."""
+        if not self._acknowledged:
+            return
+        with self._lock:
+            finished = self._collected()
+            if finished:
+                try:
+                    self._acknowledge([self.keys.unacked, self.keys.index], finished)
+                except redis.RedisError:
+                    self._acknowledged.extendleft(reversed(finished))
+                    raise
+
+    def give_back(self, tags: Iterable[str], *, died: bool = False, to_end: bool = False) -> int:
+        """Put claims back into their queues, and return how many were still held.
+
+        Args:
+            tags: the claims.
+            died: whether a worker process ended over them, which counts towards the limit.
+            to_end: behind what waits already, rather than before it.
+
+        """
+        known = [tag for tag in tags if tag.startswith(OWN_TAGS)]
+        for tag in known:
+            self._drop(tag)
+        if not known:
+            return 0
+        where = "LPUSH" if to_end else "RPUSH"
+        arguments: list[str | float] = [
+            where,
+            self.keys.prefix,
+            self.keys.separator,
+            int(died),
+            *known,
+        ]
+        return int(self._give_back(self._claim_keys(), arguments))
+
+    def give_back_waiting(self) -> int:
+        """Put back every claim whose job has not started: the worker stops.
+
+        From now on acknowledgements are sent at once. Jobs that end while the worker stops are
+        acknowledged when its loop closes, which takes no further turn to send them in.
+        """
+        self._stopping = True
+        return self.give_back([tag for tag in list(self.tags) if not self.is_started(tag)])
+
+    def renew(self) -> list[str]:
+        """Renew the lease of all that is held; return the tags that are held no more."""
+        tags = list(self.tags)
+        if not tags:
+            return []
+        lost = [tag.decode() for tag in self._renew([self.keys.index], tags)]
+        # A tag that was acknowledged in this very moment is not lost.
+        return [tag for tag in lost if self.tags.pop(tag, self) is not self]
+
+    def take_from_the_dead(self, lease: float, most: int = 100) -> tuple[int, list[str]]:
+        """Put back what nobody has renewed for `lease` seconds.
+
+        Returns how many went back, and the tags of stock workers' claims that are as old: those are
+        not renewed by anybody, and have a longer time.
+        """
+        arguments: list[str | float] = [
+            lease,
+            OWN_TAGS,
+            most,
+            self.keys.prefix,
+            self.keys.separator,
+        ]
+        given, others = self._take_from_the_dead(self._claim_keys(), arguments)
+        return int(given), [tag.decode() for tag in others]
+
+    def delay(self, tag: str, due: float) -> bool:
+        """Put the message of this claim aside until it is due, in seconds since 1970.
+
+        Nobody holds it until then, so any number may wait. False: the claim was lost.
+        """
+        self._drop(tag)
+        keys = [self.keys.unacked, self.keys.index, self.keys.delayed, self.keys.delayed_messages]
+        return bool(self._delay(keys, [tag, due]))
+
+    def release_due(self, most: int = 100) -> float | None:
+        """Put what is due into its queue; return the seconds until the next, None if none waits."""
+        keys = [self.keys.delayed, self.keys.delayed_messages]
+        left = self._release_due(keys, [most, self.keys.prefix, self.keys.separator])
+        return float(left) if left else None
+
+    def quarantine(self, tag: str, about: dict[str, object], most: int) -> bool:
+        """Keep the message of this claim aside, with what is known of it; False: it was lost."""
+        self._drop(tag)
+        keys = [*self._claim_keys(), self.keys.quarantine]
+        return bool(self._quarantine(keys, [tag, json.dumps(about), most]))
+
+    def _drop(self, tag: str) -> bytes | None:
+        self._started.discard(tag)
+        return self.tags.pop(tag, None)
+
+    def _collected(self) -> list[str]:
+        found = []
+        while self._acknowledged:
+            found.append(self._acknowledged.popleft())
+        return found
+
+    def _call_claim(
+        self, sources: Sequence[Source], most: int, finished: list[str]
+    ) -> list[list[bytes]]:
+        names = [part for s in sources for part in (s.priority, json.dumps(s.queue))]
+        arguments = [most, self._prefix, self._number, len(finished), *finished, *names]
+        try:
+            return list(self._claim([*self._claim_keys(), *(s.key for s in sources)], arguments))
+        except redis.RedisError:
+            self._acknowledged.extendleft(reversed(finished))
+            raise
+
+    def _claim_keys(self) -> list[str]:
+        return [self.keys.unacked, self.keys.index, self.keys.deaths]
+
+
+def _read(row: list[bytes], sources: Sequence[Source]) -> Claim | BrokenQueue:
+    tag, number, deaths, message = row
+    source = sources[int(number) - 1]
+    if not tag:
+        return BrokenQueue(source.queue, source.key, message.decode(errors="replace"))
+    return Claim(tag.decode(), source.queue, int(deaths), message)

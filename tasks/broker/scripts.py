@@ -1,0 +1,255 @@
+"""The steps that run on the server, each of them whole or not at all.
+
+The keys are kombu's: a list for each queue and priority, taken from its right end; `unacked`, a
+hash from delivery tag to `[message, exchange, routing key]`; `unacked_index`, a sorted set of
+tags by the time of their claim. A stock worker reads them and can take back what was claimed
+here: the exchange is written as "", which is kombu's name for "to the queue that the routing key
+names".
+
+The messages are never parsed here, so any bytes can be claimed. Their delivery tags stay as they
+were sent; the tag of a claim is its key in `unacked`. It ends in the message's priority, which
+tells the list that it came from.
+
+Own keys beside kombu's: `<queue>.bell`, tokens that wake waiting workers, and `deaths`, a hash
+from a message's SHA-1 to how many claims of it have ended with their worker. It is empty in a
+healthy system. Messages whose time has not come wait in `delayed`, a sorted set of tags by the
+time that they are due, and `delayed.messages`, a hash like `unacked`: no worker holds them.
+
+Time is the server's, so clocks of machines need not agree. Needs Redis 6.2 or Valkey 7.2: RPOP
+with a count.
+"""
+
+BELL_TOKENS = 64
+"""More waiting workers than this need not be woken at once; each looks by itself after a second."""
+
+BELL_EXPIRES_MS = 10_000
+"""A bell nobody waits for is forgotten: a token is of no use to a worker that comes later."""
+
+RING = f"""
+local function ring(queue)
+  local bell = queue .. '.bell'
+  local tokens = redis.call('LPUSH', bell, 1)
+  if tokens == 1 then redis.call('PEXPIRE', bell, {BELL_EXPIRES_MS}) end
+  if tokens > {BELL_TOKENS} then redis.call('LTRIM', bell, 0, {BELL_TOKENS - 1}) end
+end
+"""
+
+PUBLISH = f"""
+{RING}
+-- KEYS: list, queue   ARGV: message ...
+local waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV))
+-- Behind a longer queue nobody waits: whoever is free claims without being woken.
+if waiting <= {BELL_TOKENS} then ring(KEYS[2]) end
+return waiting
+"""
+
+_ACKNOWLEDGE = """
+local function in_parts(command, key, first, last)
+  -- Lua's unpack has a limit of some thousand values.
+  for from = first, last, 1000 do
+    redis.call(command, key, unpack(ARGV, from, math.min(from + 999, last)))
+  end
+end
+local function acknowledge(first, last)
+  in_parts('HDEL', KEYS[1], first, last)
+  in_parts('ZREM', KEYS[2], first, last)
+end
+"""
+
+CLAIM = f"""
+{_ACKNOWLEDGE}
+-- KEYS: unacked, index, deaths, list ...
+-- ARGV: how many, prefix of the new tags, number of the last tag, how many acknowledged,
+--       acknowledged tag ..., then for each list: its priority, its queue's name as JSON
+-- Answers lists of 4: a claim is tag, number of its list, deaths, message;
+--                     a list that is none is '', its number, 0, the server's error.
+local want, prefix, number = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3])
+local acknowledged = tonumber(ARGV[4])
+if acknowledged > 0 then acknowledge(5, 4 + acknowledged) end
+local names = 4 + acknowledged
+local clock = redis.call('TIME')
+local now = clock[1] .. '.' .. string.format('%06d', clock[2])
+local counting = redis.call('EXISTS', KEYS[3]) == 1
+local answer, stored, scored = {{}}, {{}}, {{}}
+for list = 1, #KEYS - 3 do
+  if want <= 0 then break end
+  local taken = redis.pcall('RPOP', KEYS[3 + list], want)
+  if taken and taken.err then
+    answer[#answer + 1] = {{'', list, 0, taken.err}}
+  elseif taken then
+    local priority, name = ARGV[names + 2 * list - 1], ARGV[names + 2 * list]
+    for _, message in ipairs(taken) do
+      number = number + 1
+      local tag = prefix .. number .. '.' .. priority
+      local deaths = 0
+      if counting then
+        deaths = tonumber(redis.call('HGET', KEYS[3], redis.sha1hex(message)) or 0)
+      end
+      stored[#stored + 1] = tag
+      stored[#stored + 1] = '[' .. message .. ',"",' .. name .. ']'
+      scored[#scored + 1] = now
+      scored[#scored + 1] = tag
+      answer[#answer + 1] = {{tag, list, deaths, message}}
+      want = want - 1
+    end
+  end
+end
+for from = 1, #stored, 1000 do
+  local last = math.min(from + 999, #stored)
+  redis.call('HSET', KEYS[1], unpack(stored, from, last))
+  redis.call('ZADD', KEYS[2], unpack(scored, from, last))
+end
+return answer
+"""
+
+ACKNOWLEDGE = f"""
+{_ACKNOWLEDGE}
+-- KEYS: unacked, index   ARGV: tag ...
+acknowledge(1, #ARGV)
+"""
+
+_ENQUEUE = f"""
+{RING}
+-- Own tags end in the priority of the list that their message came from.
+local function enqueue(tag, stored, command, prefix, separator)
+  local message, name = string.match(stored, '^%[(.*),"",(".*")%]$')
+  local queue = prefix .. cjson.decode('[' .. name .. ']')[1]
+  local priority = string.match(tag, '%.(%d+)$')
+  local list = queue
+  if priority ~= '0' then list = queue .. separator .. priority end
+  -- Where the list's key holds something else, nothing is moved: the message stays on record.
+  local waiting = redis.pcall(command, list, message)
+  if type(waiting) == 'table' then return nil end
+  ring(queue)
+  return message
+end
+"""
+
+_PUT_BACK = f"""
+{_ENQUEUE}
+local function put_back(tag, command, prefix, separator, died)
+  local stored = redis.call('HGET', KEYS[1], tag)
+  local message = stored and enqueue(tag, stored, command, prefix, separator)
+  if stored and not message then return 0 end
+  redis.call('ZREM', KEYS[2], tag)
+  redis.call('HDEL', KEYS[1], tag)
+  if not stored then return 0 end
+  if died then
+    redis.call('HINCRBY', KEYS[3], redis.sha1hex(message), 1)
+    redis.call('EXPIRE', KEYS[3], {30 * 86_400})
+  end
+  return 1
+end
+"""
+
+GIVE_BACK = f"""
+{_PUT_BACK}
+-- KEYS: unacked, index, deaths
+-- ARGV: 'RPUSH' for the front of the queue or 'LPUSH' for its end, prefix of keys, separator of
+--       priorities, '1' if the claims died, tag ...   answers how many went back
+local given = 0
+for i = #ARGV, 5, -1 do
+  given = given + put_back(ARGV[i], ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1')
+end
+return given
+"""
+
+TAKE_FROM_THE_DEAD = f"""
+{_PUT_BACK}
+-- KEYS: unacked, index, deaths
+-- ARGV: lease in seconds, prefix of own tags, how many at most, prefix of keys, separator
+-- Answers how many went back, and the tags of others (stock workers) that are as old.
+local clock = redis.call('TIME')
+local due = clock[1] + clock[2] / 1000000 - tonumber(ARGV[1])
+local most = tonumber(ARGV[3])
+local own, others, from = {{}}, {{}}, 0
+repeat
+  local page = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', due, 'LIMIT', from, 1000)
+  for _, tag in ipairs(page) do
+    if string.sub(tag, 1, #ARGV[2]) == ARGV[2] then own[#own + 1] = tag
+    else others[#others + 1] = tag end
+  end
+  from = from + #page
+until #page < 1000 or #own >= most or from >= 10000
+local given = 0
+for i = math.min(#own, most), 1, -1 do
+  given = given + put_back(own[i], 'RPUSH', ARGV[4], ARGV[5], true)
+end
+return {{given, others}}
+"""
+
+DELAY = """
+-- KEYS: unacked, index, delayed, delayed messages   ARGV: tag, when it is due
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored then
+  redis.call('HSET', KEYS[4], ARGV[1], stored)
+  redis.call('ZADD', KEYS[3], ARGV[2], ARGV[1])
+end
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('HDEL', KEYS[1], ARGV[1])
+"""
+
+RELEASE_DUE = f"""
+{_ENQUEUE}
+-- KEYS: delayed, delayed messages   ARGV: how many at most, prefix of keys, separator
+-- Answers the seconds until the next one is due, as text; '' if there is none.
+local clock = redis.call('TIME')
+local now = clock[1] + clock[2] / 1000000
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
+for i = #due, 1, -1 do
+  local stored = redis.call('HGET', KEYS[2], due[i])
+  if not stored or enqueue(due[i], stored, 'RPUSH', ARGV[2], ARGV[3]) then
+    redis.call('ZREM', KEYS[1], due[i])
+    redis.call('HDEL', KEYS[2], due[i])
+  end
+end
+local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
+if #next == 0 then return '' end
+return tostring(math.max(tonumber(next[2]) - now, 0))
+"""
+
+RENEW = """
+-- KEYS: index   ARGV: tag ...   answers the tags that are held no more
+local clock = redis.call('TIME')
+local now = clock[1] .. '.' .. string.format('%06d', clock[2])
+local lost = {}
+for _, tag in ipairs(ARGV) do
+  if redis.call('ZSCORE', KEYS[1], tag) then redis.call('ZADD', KEYS[1], now, tag)
+  else lost[#lost + 1] = tag end
+end
+return lost
+"""
+
+FORGET_DEATHS = """
+-- KEYS: deaths   ARGV: message ...
+for _, message in ipairs(ARGV) do redis.call('HDEL', KEYS[1], redis.sha1hex(message)) end
+"""
+
+QUARANTINE = """
+-- KEYS: unacked, index, deaths, quarantine   ARGV: tag, what is known (JSON), how many to keep
+-- Answers 1, or 0 if the claim was lost meanwhile: then whoever has it now will quarantine it.
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored then
+  local message = string.match(stored, '^%[(.*),"",".*"%]$')
+  redis.call('XADD', KEYS[4], 'MAXLEN', '~', ARGV[3], '*', 'about', ARGV[2], 'message', message)
+  redis.call('INCR', KEYS[4] .. '.count')
+  redis.call('HDEL', KEYS[3], redis.sha1hex(message))
+end
+redis.call('ZREM', KEYS[2], ARGV[1])
+return redis.call('HDEL', KEYS[1], ARGV[1])
+"""
+
+RELEASE = f"""
+{RING}
+-- KEYS: quarantine, queue   ARGV: id   answers 1, or 0 if it is not there any more
+local found = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])
+if #found == 0 then return 0 end
+for field = 1, #found[1][2], 2 do
+  if found[1][2][field] == 'message' then
+    redis.call('LPUSH', KEYS[2], found[1][2][field + 1])
+  end
+end
+redis.call('XDEL', KEYS[1], ARGV[1])
+ring(KEYS[2])
+return 1
+"""

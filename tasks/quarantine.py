@@ -1,0 +1,128 @@
+"""Messages that could not become jobs, kept aside byte for byte with the reason.
+
+    from tasks import quarantine
+
+    quarantine.count()
+    for found in quarantine.newest(20):
+        print(found.queue, found.reason, found.message[:80])
+
+Nothing of it runs again by itself. Who has mended the bytes or the code puts a message back with
+`put_back`; who wants none of it calls `discard`. The newest `QUARANTINE_LIMIT` are kept, and
+`total` counts all that ever came.
+"""
+
+import builtins
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+from kombu.exceptions import OperationalError
+
+from tasks.broker import scripts
+from tasks.broker.access import Server, server_of
+from tasks.celery import app
+from tasks.errors import NoSuchMessage, Unreachable
+
+
+@dataclass(frozen=True)
+class Quarantined:
+    """One message in quarantine."""
+
+    id: str
+    queue: str
+    reason: str
+    """`ErrorType: message`, as far as it was understood."""
+    at: datetime
+    """When it was put here, in UTC."""
+    message: bytes
+    """All of it, as it was on the queue's list."""
+
+
+def count() -> int:
+    """Return how many messages are kept.
+
+    Raises:
+        Unreachable: when the broker did not answer. So does every function here.
+
+    """
+    with _server() as server:
+        return int(server.client.xlen(server.keys.quarantine))
+
+
+def total() -> int:
+    """Return how many messages have ever been put here."""
+    with _server() as server:
+        return int(server.client.get(f"{server.keys.quarantine}.count") or 0)
+
+
+def newest(most: int = 50) -> builtins.list[Quarantined]:
+    """Return the messages that came last, the newest first."""
+    with _server() as server:
+        rows = server.client.xrevrange(server.keys.quarantine, count=most)
+    return [_read(row) for row in rows or ()]
+
+
+def show(message_id: str) -> Quarantined:
+    """Return one message.
+
+    Raises:
+        NoSuchMessage: when none of this id is kept.
+
+    """
+    with _server() as server:
+        rows = server.client.xrange(server.keys.quarantine, message_id, message_id)
+    if not rows:
+        raise NoSuchMessage(message_id)
+    return _read(rows[0])
+
+
+def put_back(message_id: str) -> Quarantined:
+    """Put the message behind what waits in its queue, in the same step that takes it from here.
+
+    Raises:
+        NoSuchMessage: when none of this id is kept; somebody else may have been faster.
+
+    """
+    found = show(message_id)
+    with _server() as server:
+        keys = [server.keys.quarantine, server.key(found.queue)]
+        moved = server.client.register_script(scripts.RELEASE)(keys, [message_id])
+    if not moved:
+        raise NoSuchMessage(message_id)
+    return found
+
+
+def discard(message_id: str) -> None:
+    """Throw the message away.
+
+    Raises:
+        NoSuchMessage: when none of this id is kept.
+
+    """
+    with _server() as server:
+        if not server.client.xdel(server.keys.quarantine, message_id):
+            raise NoSuchMessage(message_id)
+
+
+@contextmanager
+def _server() -> Iterator[Server]:
+    try:
+        yield server_of(app)
+    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
+        raise Unreachable(str(error), "ask again later") from error
+
+
+def _read(row: Any) -> Quarantined:  # noqa: ANN401 (redis-py's types allow for text as well)
+    message_id, fields = row
+    about = json.loads(fields[b"about"])
+    return Quarantined(
+        id=message_id.decode(),
+        queue=str(about["queue"]),
+        reason=str(about["reason"]),
+        at=datetime.fromtimestamp(float(about["at"]), UTC),
+        message=fields[b"message"],
+    )

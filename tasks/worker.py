@@ -1,0 +1,287 @@
+"""The worker's side of the broker: Celery's consumer and request, made to bear what can come.
+
+- What cannot become a job goes to quarantine, whatever is wrong with it, and the worker goes on.
+  Celery drops some such messages in silence, and ends over others.
+- A message that has outlived its limit of workers becomes a failed job instead of killing another.
+- A job that fails is kept first and acknowledged then, that of a task nobody knows included.
+- A job that fails with MemoryError is put back like one whose process died; Celery ends the worker.
+- When the worker is told to stop, what it has claimed and not started goes back at once.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from numbers import Real
+from time import time
+from typing import Any
+
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import WorkerLostError
+from celery import signals
+from celery.app.task import Context
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.exceptions import NotRegistered
+from celery.utils.time import maybe_iso8601, maybe_make_aware
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.request import Request as CeleryRequest
+from kombu.transport.virtual import Message
+
+from tasks import liveness
+from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
+from tasks.errors import DeliveryLimitReached
+from tasks.failed.message import RERUNS
+
+_logger = logging.getLogger("tasks.worker")
+
+SOON_SECONDS = 0.5
+"""A job that is due so soon waits in the worker; what is due later waits on the server."""
+
+Handler = Callable[[Message], object]
+
+
+class BadHeaders(ValueError):
+    """A message's headers are not those of a job."""
+
+
+class BadBody(ValueError):
+    """A message's body is not that of a job."""
+
+
+class Consumer(CeleryConsumer):
+    """Celery's consumer. Set by `worker_consumer`."""
+
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Handler:
+        """Return what is called with each message of a queue."""
+        start = super().create_task_handler(*args, **kwargs)
+
+        def on_task_received(message: Message) -> None:
+            check_headers(message.headers)
+            check_body(message.payload)
+            deaths = int(message.headers.get("deaths", 0))
+            due = due_at(message.headers)
+            if deaths and deaths >= _channel(message).delivery_limit:
+                self._give_up(message, deaths)
+            elif due is not None and due - time() > SOON_SECONDS:
+                _channel(message).delay(message.delivery_tag, due)
+            else:
+                start(message)
+
+        return on_task_received
+
+    def on_decode_error(self, message: Message, exc: Exception) -> None:
+        """Quarantine a message whose body cannot be read."""
+        _quarantine(message, exc)
+
+    def on_invalid_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 (Celery's)
+        """Quarantine a message whose headers make no job."""
+        _quarantine(message, exc)
+
+    def on_unknown_message(self, body: object, message: Message) -> None:  # noqa: ARG002 (Celery's)
+        """Quarantine a message that is not about a task."""
+        _quarantine(message, "it is not a message about a task")
+
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:  # noqa: ARG002 (Celery's)
+        """Fail a job whose task is not registered here. Celery rejects its message first."""
+        name = message.headers["task"]
+        request = self._fail(message, NotRegistered(name))
+        signals.task_unknown.send(sender=self, message=message, exc=exc, name=name, id=request.id)
+        _logger.error(
+            "job %s is of task %r, which is not registered: add its module to `imports` in "
+            "celeryconfig.py, and retry it",
+            *(request.id, name),
+        )
+
+    def on_ready(self) -> None:
+        """Begin to write down that this worker consumes."""
+        super().on_ready()
+        channel = self.task_consumer.channel
+        beat = liveness.beat(
+            *(channel.holdings, channel.global_keyprefix, self.hostname),
+            queues=lambda: sorted(queue.name for queue in self.task_consumer.queues),
+            in_loop=isinstance(self.pool, SoloPool),
+        )
+        channel.holdings.on_renewal[:] = [beat]
+        beat()
+
+    def stop(self) -> None:
+        """Stop consuming; what has not started goes back before the running jobs have ended."""
+        if self.controller and self.controller.semaphore:
+            # They wait for a process of the pool, and must not get one any more.
+            self.controller.semaphore.clear()
+        for request in tuple(state.scheduled_requests):
+            if request._eta_timer_entry is not None:  # noqa: SLF001 (as Celery's own on_close does)
+                self.timer.cancel(request._eta_timer_entry)  # noqa: SLF001
+        if self.task_consumer:
+            channel = self.task_consumer.channel
+            channel.holdings.on_renewal.clear()
+            with suppress(*CONNECTION_LOST):
+                liveness.forget(channel.holdings, channel.global_keyprefix, self.hostname)
+        give_back_waiting()
+        super().stop()
+
+    def _give_up(self, message: Message, deaths: int) -> None:
+        error = DeliveryLimitReached(message.headers["id"], deaths)
+        request = self._fail(message, error)
+        _logger.critical("gave up job %s: %s", request.id, error)
+
+    def _fail(self, message: Message, error: Exception) -> Context:
+        """Record a job that was not started as failed, and only then be done with its message."""
+        request = context_of(message, self.hostname)
+        self.app.backend.mark_as_failure(
+            request.id, error, request=request, store_result=not request.ignore_result
+        )
+        message.ack()
+        if self.event_dispatcher:
+            self.event_dispatcher.send("task-failed", uuid=request.id, exception=repr(error))
+        return request
+
+
+class Request(CeleryRequest):
+    """Celery's request of one job."""
+
+    _acknowledges_last = False
+    _acknowledgement: Callable[[], object] | None = None
+
+    def revoked(self) -> bool:
+        """Tell whether the job was revoked. Celery asks this right before it hands it to the pool.
+
+        So a request that is not revoked has started, as far as giving it back is concerned.
+        """
+        found = bool(super().revoked())
+        if not found:
+            _channel(self.message).holdings.mark_started(self.message.delivery_tag)
+        return found
+
+    def on_failure(
+        self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
+    ) -> Any:  # noqa: ANN401 (Celery's)
+        """Handle a failed run; one that took its process with it counts as a death."""
+        error = exc_info.exception
+        error = getattr(error, "exc", error)
+        if isinstance(error, MemoryError):
+            exc_info = _as_lost(error)
+            error = exc_info.exception
+        out_of_memory = isinstance(getattr(error, "reason", None), MemoryError)
+        if out_of_memory or isinstance(error, (WorkerLostError, SystemExit)):
+            _channel(self.message).mark_lost(self.message.delivery_tag)
+        self._acknowledges_last = True
+        try:
+            return super().on_failure(exc_info, send_failed_event, return_ok)
+        finally:
+            self._acknowledges_last = False
+            if self._acknowledgement is not None:
+                self._acknowledgement()
+
+    def acknowledge(self) -> None:
+        """Be done with the message. Celery does so before it has recorded a failure; this waits."""
+        if self._acknowledges_last:
+            self._acknowledgement = super().acknowledge
+        else:
+            super().acknowledge()
+
+    def reject(self, requeue: bool = False) -> None:
+        """Put the message back, or be done with it, and then as `acknowledge` is."""
+        if self._acknowledges_last and not requeue:
+            self._acknowledgement = super().reject
+        else:
+            super().reject(requeue)
+
+
+def check_headers(headers: Mapping[str, Any]) -> None:
+    """Check the headers that Celery would trip over long after the message was accepted.
+
+    Raises:
+        BadHeaders: naming the first that is wrong.
+
+    """
+    for name in ("id", "task"):
+        if not isinstance(headers.get(name), str) or not headers[name]:
+            raise BadHeaders(f"header {name} must be text, not {headers.get(name)!r}")
+    for name in ("shadow", "root_id", "parent_id"):
+        if not isinstance(headers.get(name), (str, type(None))):
+            raise BadHeaders(f"header {name} must be text or null, not {headers[name]!r:.100}")
+    limits = headers.get("timelimit")
+    if limits is not None and not (
+        isinstance(limits, list) and len(limits) == 2 and all(map(_is_seconds, limits))
+    ):
+        raise BadHeaders(f"header timelimit must be two numbers or null, not {limits!r}")
+    for name in ("retries", RERUNS):
+        count = headers.get(name) or 0
+        if not isinstance(count, int) or count < 0:
+            raise BadHeaders(f"header {name} must be a count, not {count!r}")
+
+
+def check_body(body: Any) -> None:  # noqa: ANN401 (any decoded JSON)
+    """Check the parts of a body, which Celery would trip over when the job has run already.
+
+    Raises:
+        BadBody: saying what it must be.
+
+    """
+    if not (isinstance(body, (list, tuple)) and len(body) == 3):
+        raise BadBody("a body must be a list of args, kwargs and embed")
+    args, kwargs, embed = body
+    for part, name, kinds in (
+        (args, "args", list),
+        (kwargs, "kwargs", dict),
+        (embed, "embed", dict),
+    ):
+        if not isinstance(part, kinds) and (part is not None or name != "embed"):
+            raise BadBody(f"{name} must be a {kinds.__name__}, not {part!r:.100}")
+
+
+def due_at(headers: Mapping[str, Any]) -> float | None:
+    """Return when the job is to run, in seconds since 1970; None for at once.
+
+    Raises:
+        BadHeaders: when the header is no time.
+
+    """
+    eta = headers.get("eta")
+    if eta is None:
+        return None
+    try:
+        due: datetime = maybe_make_aware(maybe_iso8601(eta))  # type: ignore[arg-type] # never None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise BadHeaders(f"header eta must be a time in ISO 8601, not {eta!r}") from error
+    return float(due.timestamp())
+
+
+def context_of(message: Message, worker: str) -> Context:
+    """Return the context of a job that was never started, for recording its failure."""
+    args, kwargs, embed = message.payload
+    fields = {**message.headers, **{k: v for k, v in (embed or {}).items() if v is not None}}
+    return Context(
+        fields,
+        args=args,
+        kwargs=kwargs,
+        delivery_info={"routing_key": message.delivery_info.get("routing_key")},
+        properties=message.properties,
+        hostname=worker,
+        called_directly=False,
+    )
+
+
+def _is_seconds(value: object) -> bool:
+    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
+
+
+def _as_lost(error: MemoryError) -> ExceptionInfo:
+    try:
+        raise WorkerLostError(f"ran out of memory: {error}")  # noqa: TRY301 (only raising makes one)
+    except WorkerLostError:
+        return ExceptionInfo()
+
+
+def _channel(message: Message) -> ClaimingChannel:
+    found = message.channel
+    if not isinstance(found, ClaimingChannel):
+        raise TypeError("broker_transport must be tasks.broker.transport:Transport")
+    return found
+
+
+def _quarantine(message: Message, reason: Exception | str) -> None:
+    queue = str(message.delivery_info.get("routing_key") or "")
+    _channel(message).quarantine(message.delivery_tag, queue, reason)

@@ -1,0 +1,78 @@
+"""Jobs whose time has not come wait on the server, and not in a worker's memory."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tasks import scheduler
+from tasks.liveness import workers
+from tasks.states import JobState
+from tests.support import jobs
+from tests.support.programs import Program
+from tests.support.valkey import Valkey
+from tests.support.waiting import wait_for
+from tests.support.worker import start_worker
+
+FAR = 3_600
+
+
+@pytest.fixture
+def queue(valkey: Valkey) -> Iterator[str]:
+    """A queue of the test's own, emptied afterwards."""
+    yield "delayed-tests"
+    valkey.client.delete("delayed-tests", "delayed", "delayed.messages")
+
+
+@pytest.fixture
+def own_worker(valkey: Valkey, queue: str, tmp_path: Path) -> Iterator[Program]:
+    with start_worker(tmp_path / "own.log", broker_url=valkey.url, queues=queue) as program:
+        yield program
+
+
+def delayed(valkey: Valkey) -> int:
+    return int(valkey.client.zcard("delayed"))
+
+
+def test_many_delayed_jobs_do_not_keep_a_job_waiting_nor_fill_a_worker(
+    valkey: Valkey, queue: str, own_worker: Program
+) -> None:
+    for number in range(300):
+        jobs.add.apply_async(
+            kwargs={"first": number, "second": 0}, countdown=FAR, queue=queue, ignore_result=True
+        )
+    found = jobs.add.apply_async(kwargs={"first": 1, "second": 2}, queue=queue)
+    assert found.get(timeout=30) == 3
+    wait_for(lambda: delayed(valkey) == 300, "300 delayed jobs on the server")
+    (worker,) = [one for one in workers() if queue in one.queues]
+    assert worker.held == 0
+    assert valkey.client.hlen("unacked") == 0
+    own_worker.check_alive()
+
+
+def test_a_delayed_job_runs_when_it_is_due_and_not_before(queue: str, own_worker: Program) -> None:
+    due = datetime.now(UTC) + timedelta(seconds=1.5)
+    job = jobs.add.apply_async(kwargs={"first": 1, "second": 2}, eta=due, queue=queue)
+    assert job.get(timeout=30) == 3
+    assert datetime.now(UTC) >= due
+    own_worker.check_alive()
+
+
+def test_a_delayed_job_outlives_the_worker_that_has_put_it_aside(
+    valkey: Valkey, queue: str, tmp_path: Path
+) -> None:
+    with start_worker(tmp_path / "first.log", broker_url=valkey.url, queues=queue) as first:
+        job = jobs.add.apply_async(kwargs={"first": 1, "second": 2}, countdown=2, queue=queue)
+        wait_for(lambda: delayed(valkey) == 1, "the job to be put aside")
+        first.kill()
+    with start_worker(tmp_path / "second.log", broker_url=valkey.url, queues=queue):
+        assert job.get(timeout=30) == 3
+
+
+def test_a_delayed_job_can_be_cancelled(valkey: Valkey, queue: str, own_worker: Program) -> None:
+    job = jobs.add.apply_async(kwargs={"first": 1, "second": 2}, countdown=1, queue=queue)
+    assert scheduler.cancel(job.id).state is JobState.CANCELLED
+    wait_for(lambda: valkey.client.hlen("unacked") + delayed(valkey) == 0, "its message to be gone")
+    assert scheduler.status(job.id).state is JobState.CANCELLED
+    own_worker.check_alive()

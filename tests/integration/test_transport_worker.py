@@ -1,0 +1,84 @@
+"""A real worker whose connections are cut, whose server restarts, and that is asked for things."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import ROOT, Program
+from tests.support.servers import Party, client_of
+from tests.support.valkey import Valkey
+from tests.support.waiting import wait_for
+from tests.support.worker import start_worker
+
+KEEPS = ("--appendonly", "yes", "--appendfsync", "always")
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path, options=KEEPS) as running:
+        yield running
+
+
+@pytest.fixture
+def own_worker(server: Valkey, tmp_path: Path) -> Iterator[Program]:
+    with start_worker(tmp_path / "w.log", broker_url=server.url) as program:
+        yield program
+
+
+def run_one(url: str, number: int, worker: Program) -> None:
+    """Publish one job as a stock producer does, and wait until it has left no trace."""
+    headers = {"id": f"job-{number}", "task": "tests.log_only"}
+    body = [[], {"mark": f"mark-{number}"}, {}]
+    with Party(url, transport="redis") as stock:
+        stock.publish("default", body, headers=headers)
+    worker.wait_until_printed(f"child mark-{number}")
+    with client_of(url) as client:
+        wait_for(lambda: not client.exists("unacked", "default"), "an acknowledgement")
+    assert worker.output().count(f"child mark-{number}") == 1
+
+
+@pytest.mark.parametrize("kind", ["normal", "pubsub"])
+def test_a_worker_goes_on_after_its_connections_were_killed(
+    server: Valkey, own_worker: Program, kind: str
+) -> None:
+    run_one(server.url, 1, own_worker)
+    server.client.execute_command("CLIENT", "KILL", "TYPE", kind)  # type: ignore[no-untyped-call] # redis-py's
+    run_one(server.url, 2, own_worker)
+
+
+def test_a_worker_goes_on_after_its_server_was_restarted(
+    server: Valkey, own_worker: Program, tmp_path: Path
+) -> None:
+    run_one(server.url, 1, own_worker)
+    server.stop()
+    with Valkey(tmp_path, port=server.port, options=KEEPS):
+        run_one(server.url, 2, own_worker)
+
+
+def test_inspect_and_control_are_answered(server: Valkey, own_worker: Program) -> None:
+    own_worker.check_alive()
+    for command in (("inspect", "active"), ("control", "enable_events")):
+        done = subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "tasks", *command, "--timeout", "3"],
+            env={"BROKER_URL": server.url, "PATH": "/usr/bin:/bin"},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "1 node online" in done.stdout or "OK" in done.stdout
+
+
+def test_an_acl_user_works_and_its_password_shows_nowhere(server: Valkey, tmp_path: Path) -> None:
+    secret = "hidden-password"  # noqa: S105 (of a server that lives for one test)
+    server.client.execute_command(  # type: ignore[no-untyped-call] # redis-py's
+        *("ACL", "SETUSER", "lane", "on", f">{secret}", "~*", "&*", "+@all", "-@admin")
+    )
+    url = server.url.replace("redis://", f"redis://lane:{secret}@")
+    with start_worker(tmp_path / "acl.log", broker_url=url) as worker:
+        run_one(server.url, 1, worker)
+        assert secret not in worker.output()
