@@ -50,7 +50,7 @@ def test_many_delayed_jobs_do_not_keep_a_job_waiting_nor_fill_a_worker(
     found = jobs.add.apply_async(kwargs={"first": 1, "second": 2}, queue=queue)
     assert found.get(timeout=30) == 3
     wait_for(lambda: delayed(valkey) == 300, "300 delayed jobs on the server")
-    # The result is there a moment before the job is acknowledged, and a beat comes every two seconds.
+    # The result is there a moment before the acknowledgement; a beat comes every two seconds.
     wait_for(lambda: not claimed(valkey, queue), "the worker to hold no message")
     wait_for(lambda: [w for w in workers() if queue in w.queues and not w.held], "it to say so")
     own_worker.check_alive()
