@@ -2,7 +2,6 @@
 
 ExpresslaneError
 +-- BadJob            what was to be scheduled cannot become a job; nothing was queued
-|   +-- UnknownTask   no task has this name
 +-- DeliveryLimitReached  a job's workers died each time; it is not delivered again
 +-- NoSuchFailedJob   no failed job has this id (any more)
 +-- Unreachable       the broker or the result backend did not answer in time
@@ -39,15 +38,6 @@ class Unreachable(ExpresslaneError, OperationalError, ConnectionError):
 
     def __str__(self) -> str:
         return f"the broker or the result backend is not usable ({self.reason}); {self.advice}"
-
-
-class UnknownTask(BadJob):
-    """No task has this name."""
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        self.name = name
-        self.known = known
-        super().__init__(f"no task is named {name!r}; there are: {', '.join(known) or 'none'}")
 
 
 class DeliveryLimitReached(ExpresslaneError):
