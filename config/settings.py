@@ -122,6 +122,10 @@ class Settings(BaseSettings):
     )
     failed_jobs_max_age: int = Field(30 * 86_400, ge=60, description="seconds a failed job is kept")
 
+    outbox_keep: int = Field(
+        7 * 86_400, ge=60, description="seconds a finished row of the outbox is kept"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line that is logged"
     )

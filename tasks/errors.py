@@ -4,6 +4,9 @@ ExpresslaneError
 +-- BadJob            what was to be scheduled cannot become a job; nothing was queued
 +-- DeliveryLimitReached  a job's workers died each time; it is not delivered again
 +-- NoSuchFailedJob   no failed job has this id (any more)
++-- NoSuchMessage     no message of this id is in quarantine (any more)
++-- NoOutbox          nobody has said which database holds the outbox, or it is none that can
++-- NoSuchRow         no row of the outbox has this id (any more)
 +-- Unreachable       the broker or the result backend did not answer in time
 +-- JobCancelled      raised inside a body whose job was cancelled; let it pass
 
@@ -77,6 +80,24 @@ class NoSuchMessage(ExpresslaneError, LookupError):
 
     def __str__(self) -> str:
         return f"no message {self.message_id!r} is in quarantine"
+
+
+class NoOutbox(ExpresslaneError, RuntimeError):
+    """The outbox cannot be used in this process; the message says what is missing."""
+
+
+class NoSuchRow(ExpresslaneError, LookupError):
+    """No row of the outbox has this id: it was never committed, or finished long ago."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        super().__init__(job_id)
+
+    def __str__(self) -> str:
+        return (
+            f"the outbox has no row of job {self.job_id}; its transaction was rolled back, "
+            "or it finished so long ago that it is forgotten"
+        )
 
 
 class JobCancelled(ExpresslaneError, Ignore):

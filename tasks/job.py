@@ -14,6 +14,7 @@ other error fails the job at once. What the body returns is the job's data.
 """
 
 import logging
+from types import ModuleType
 from typing import Any
 
 from billiard.einfo import ExceptionInfo
@@ -21,6 +22,7 @@ from celery import Celery, Task
 from celery.exceptions import Reject
 
 from tasks.errors import JobCancelled
+from tasks.failed.message import OUTBOX
 from tasks.results import JSON, JobResults, Progress
 
 _logger = logging.getLogger("tasks")
@@ -112,7 +114,10 @@ class Job(Task[..., Any]):
         kwargs: dict[str, Any],  # noqa: ARG002
         einfo: ExceptionInfo,  # noqa: ARG002
     ) -> None:
-        """Hand a final failure on to `on_give_up`, and log what goes wrong there."""
+        """Note a final failure, hand it on to `on_give_up`, and log what goes wrong there."""
+        if self._has_row:
+            # By now it is with the failed jobs, so that a retry there finds it.
+            self._once().fail(self.job_id, exc)
         try:
             self.on_give_up(exc)
         except Exception:
@@ -125,8 +130,12 @@ class Job(Task[..., Any]):
         if getattr(self.request, "cancelled", False):
             # It is recorded already; this tells a chord that it need not wait for this part.
             self.backend.mark_as_revoked(self.job_id, "cancelled", request=self.request)
+            if self._has_row:
+                self._once().cancel(self.job_id)
             raise JobCancelled("cancelled before it started")
         try:
+            if self._has_row:
+                return self._once().run(self, self.run, args, kwargs)
             return self.run(*args, **kwargs)
         except MemoryError as error:
             # Not a failure yet: it goes back to its queue, and counts as the death of a worker.
@@ -142,6 +151,18 @@ class Job(Task[..., Any]):
             return super().retry(*args, **kwargs)
         except Reject as rejected:
             raise Reject(getattr(rejected, "reason", None), requeue=True) from rejected
+
+    @property
+    def _has_row(self) -> bool:
+        """Whether the job was enqueued in a transaction: see `tasks/outbox/`."""
+        return bool(getattr(self.request, OUTBOX, None))
+
+    @staticmethod
+    def _once() -> ModuleType:
+        # A worker that runs no such job does not load SQLAlchemy.
+        from tasks.outbox import once  # noqa: PLC0415 (see above)
+
+        return once
 
     def _publish(self, **fields: JSON) -> None:
         if self.request.called_directly or self.request.is_eager:

@@ -17,8 +17,10 @@ Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import local
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -163,6 +165,7 @@ class JobResults(RedisBackend):
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
         super().__init__(*args, app=app, **kwargs)
+        self._collecting = local()
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
         self._record = Script(self.client, _RECORD)
@@ -178,10 +181,37 @@ class JobResults(RedisBackend):
         Celery's own method subscribes to the result here, for each job, whether or not anybody
         will wait for it. `AsyncResult.get` subscribes by itself.
         """
-        mark = self._meta(task_id, None, states.PENDING)
-        key = self.get_key_for_task(task_id)
+        collected: list[str] | None = getattr(self._collecting, "ids", None)
+        if collected is not None:
+            collected.append(task_id)
+        else:
+            self._mark([task_id])
+
+    @contextmanager
+    def marks_together(self) -> Iterator[None]:
+        """Collect the marks of jobs that this thread sends, and set them all when it is left.
+
+        Their messages must be held back until then.
+
+        Raises:
+            Unreachable: when the result backend did not answer; some may be marked.
+
+        """
+        self._collecting.ids = []
         try:
-            self.quick_client.set(key, mark, ex=UNFINISHED_EXPIRES, nx=True)
+            yield
+            self._mark(self._collecting.ids)
+        finally:
+            del self._collecting.ids
+
+    def _mark(self, task_ids: Sequence[str]) -> None:
+        try:
+            with self.quick_client.pipeline(transaction=False) as pipe:
+                for task_id in task_ids:
+                    mark = self._meta(task_id, None, states.PENDING)
+                    key = self.get_key_for_task(task_id)
+                    pipe.set(key, mark, ex=UNFINISHED_EXPIRES, nx=True)
+                pipe.execute()
         except redis.RedisError as error:
             advice = "the job was not queued; schedule it again later"
             raise Unreachable(str(error), advice) from error
@@ -275,11 +305,16 @@ class JobResults(RedisBackend):
 
     def record_of(self, task_id: str) -> Record | None:
         """Return what is stored of the job; None if nothing is."""
+        return self.records_of([task_id])[0]
+
+    def records_of(self, task_ids: Sequence[str]) -> list[Record | None]:
+        """Return what is stored of each of the jobs, in one trip to the server."""
         with self.quick_client.pipeline(transaction=False) as pipe:
-            pipe.get(self.get_key_for_task(task_id))
-            pipe.hgetall(self.get_key_for_job(task_id))
-            meta, fields = pipe.execute()
-        return self.read(meta, fields)
+            for task_id in task_ids:
+                pipe.get(self.get_key_for_task(task_id))
+                pipe.hgetall(self.get_key_for_job(task_id))
+            found = pipe.execute()
+        return [self.read(*pair) for pair in zip(found[::2], found[1::2], strict=True)]
 
     def read(self, meta: bytes | None, fields: Mapping[bytes, bytes]) -> Record | None:
         """Make a record of the two stored values."""

@@ -7,7 +7,7 @@
 Scheduling needs the task's name only, not its code: the web application does not import it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -76,7 +76,7 @@ def schedule(
             `may_be_queued` tells whether the job may be in its queue all the same.
 
     """
-    _check(name, data, queue)
+    check(name, data, queue)
     job_id = job_id or str(uuid4())
     app.send_task(name, kwargs=dict(data or {}), queue=queue, task_id=job_id)
     return job_id
@@ -89,8 +89,29 @@ def status(job_id: str) -> JobStatus:
         Unreachable: when the result backend did not answer.
 
     """
-    with _reachable("ask again later"):
-        return status_of(job_id, backend().record_of(job_id))
+    try:
+        with _reachable("ask again later"):
+            record = backend().record_of(job_id)
+    except Unreachable:
+        known = _known_elsewhere(job_id)
+        if known is None or not known.state.is_final:
+            raise
+        return known
+    if record is None:
+        return _known_elsewhere(job_id) or JobStatus(job_id, JobState.UNKNOWN)
+    return status_of(job_id, record)
+
+
+elsewhere: list[Callable[[str], JobStatus | None]] = []
+"""Who is asked about a job that the result backend knows nothing of. The outbox adds itself."""
+
+
+def _known_elsewhere(job_id: str) -> JobStatus | None:
+    for ask in elsewhere:
+        known = ask(job_id)
+        if known is not None:
+            return known
+    return None
 
 
 def cancel(job_id: str) -> JobStatus:
@@ -170,7 +191,7 @@ def status_of(job_id: str, record: Record | None) -> JobStatus:
         data=record.data if returned is None else returned,
         progress=record.progress,
         attempts=record.attempts,
-        error=_error(record.result) if state in (JobState.RETRYING, JobState.FAILED) else None,
+        error=error_of(record.result) if state in (JobState.RETRYING, JobState.FAILED) else None,
     )
 
 
@@ -187,7 +208,13 @@ def backend() -> JobResults:
     return found
 
 
-def _check(name: str, data: Mapping[str, JSON] | None, queue: str) -> None:
+def check(name: str, data: Mapping[str, JSON] | None, queue: str) -> None:
+    """Check what is to be scheduled.
+
+    Raises:
+        BadJob: when it cannot make a job.
+
+    """
     if not name or not isinstance(name, str):
         raise BadJob(f"a job needs the name of its task, such as 'work.test_job', not {name!r}")
     if not queue or not isinstance(queue, str):
@@ -200,7 +227,8 @@ def _check(name: str, data: Mapping[str, JSON] | None, queue: str) -> None:
         raise BadJob(f"a job's data must be what JSON can carry: {error}") from error
 
 
-def _error(result: object) -> str:
+def error_of(result: object) -> str:
+    """Return `ErrorType: message` of what the result backend has stored of an error."""
     if not isinstance(result, Mapping):
         return str(result)
     return str(result.get("exc_text") or f"{result.get('exc_type')}: {result.get('exc_message')}")

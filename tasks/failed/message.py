@@ -24,6 +24,9 @@ RERUNS = "reruns"
 A retry that the job makes itself keeps it. The result backend tells new runs from old ones by it.
 """
 
+OUTBOX = "outbox"
+"""The header of a job that was enqueued in a transaction. Its value means nothing."""
+
 OF_ONE_DELIVERY = ("deaths", "redelivered")
 """Headers that the transport adds to a delivery. Celery takes them for some of the caller's."""
 

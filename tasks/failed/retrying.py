@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import redis
 from celery import Celery
 
-from tasks.failed.message import run_again
+from tasks.errors import NoOutbox
+from tasks.failed.message import OUTBOX, run_again
 from tasks.failed.store import Entry, FailedStore
 from tasks.results import JobResults, RetriedJob
 
@@ -29,6 +30,7 @@ def mark_waiting(app: Celery, entries: Sequence[Entry]) -> None:
     They are queued already, and may even run. The other order would leave a job that is shown as
     Waiting and is in no queue, if we die in between; this one leaves it Failed until it starts.
     """
+    _open_rows_of(entries)
     backend = app.backend
     if not isinstance(backend, JobResults) or not entries:
         return
@@ -40,3 +42,19 @@ def mark_waiting(app: Celery, entries: Sequence[Entry]) -> None:
         backend.wait_again(jobs)
     except redis.RedisError as error:
         _logger.warning("%d retried jobs are shown as failed until they run: %s", len(jobs), error)
+
+
+def _open_rows_of(entries: Sequence[Entry]) -> None:
+    """Open the rows of jobs that belong to an outbox, so that a loss of the broker's is noticed."""
+    ids = [entry.job.job_id for entry in entries if entry.job.headers.get(OUTBOX)]
+    if not ids:
+        return
+    # Only who runs such jobs needs SQLAlchemy.
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (see above)
+
+    from tasks.outbox import database, rows  # noqa: PLC0415 (see above)
+
+    try:
+        rows.reopen(database.engine(), ids)
+    except (NoOutbox, SQLAlchemyError) as error:
+        _logger.warning("the rows of %d retried jobs open when they run: %s", len(ids), error)

@@ -1,0 +1,118 @@
+"""Look at the outbox, and mend it: what an operator and a page need.
+
+operating.stats().lag
+operating.unfinished(limit=20)
+operating.publish_again(job_id)
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from kombu.utils.json import loads
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from tasks.celery import app
+from tasks.errors import NoSuchRow, Unreachable
+from tasks.outbox import database, rows
+from tasks.outbox.publishing import publish
+from tasks.outbox.rows import Counts
+from tasks.outbox.table import OutboxRow
+from tasks.scheduler import JobStatus
+from tasks.states import JobState
+
+_STATES = {
+    None: JobState.WAITING,
+    rows.COMPLETE: JobState.COMPLETE,
+    rows.FAILED: JobState.FAILED,
+    rows.CANCELLED: JobState.CANCELLED,
+}
+
+
+def stats() -> Counts:
+    """Return how many rows wait, are not finished, and have failed, and how old the oldest are.
+
+    Raises:
+        NoOutbox: when no database is known.
+
+    """
+    return rows.counts(database.engine())
+
+
+def find(job_id: str) -> OutboxRow | None:
+    """Return the row of a job; None if there is none.
+
+    Raises:
+        NoOutbox: when no database is known.
+
+    """
+    return rows.find(database.engine(), job_id)
+
+
+def unfinished(limit: int = 50, after: str = "") -> Sequence[OutboxRow]:
+    """Return rows that are not finished, by id; `after` is the last id of the page before."""
+    return _page(OutboxRow.finished_at.is_(None), limit, after)
+
+
+def failed(limit: int = 50, after: str = "") -> Sequence[OutboxRow]:
+    """Return rows that have failed, by id; `after` is the last id of the page before."""
+    return _page(
+        (OutboxRow.finished_at.is_not(None)) & (OutboxRow.outcome == rows.FAILED), limit, after
+    )
+
+
+def publish_again(job_id: str) -> None:
+    """Run a job anew, whatever has become of it; the row and the id stay the same.
+
+    For one that is finished, its body runs again: with the same keys, so an effect that honours
+    them does not happen again.
+
+    Raises:
+        NoSuchRow: when there is no row of this job.
+        Unreachable: when the broker did not answer; a relay will publish it then.
+
+    """
+    engine = database.engine()
+    rows.reopen(engine, [job_id], rows.OUTCOMES)
+    rows.unpublish(engine, [job_id])
+    again = rows.begin_new_run(engine, [job_id])
+    if not again:
+        raise NoSuchRow(job_id)
+    rows.mark_published(engine, publish(app, again))
+
+
+def prune(older_than: timedelta) -> int:
+    """Forget what finished so long ago; return how many rows. In small steps."""
+    total = 0
+    while step := rows.prune(database.engine(), older_than, older_than):
+        total += step
+    return total
+
+
+def status_of_row(job_id: str) -> JobStatus | None:
+    """Return how a job is by what its row says; None if there is no row.
+
+    Raises:
+        Unreachable: when the database did not answer.
+
+    """
+    try:
+        row = find(job_id)
+    except SQLAlchemyError as error:
+        raise Unreachable(f"the outbox's database: {error}", "ask again later") from error
+    if row is None:
+        return None
+    return JobStatus(
+        job_id,
+        _STATES[row.outcome],
+        data=None if row.result is None else loads(row.result),
+        attempts=row.attempts,
+        error=row.error if row.outcome == rows.FAILED else None,
+    )
+
+
+def _page(where: object, limit: int, after: str) -> Sequence[OutboxRow]:
+    with Session(database.engine()) as session:
+        found = select(OutboxRow).where(where, OutboxRow.id > after)  # type: ignore[arg-type] # a clause
+        return list(session.scalars(found.order_by(OutboxRow.id).limit(limit)))
