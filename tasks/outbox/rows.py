@@ -7,7 +7,6 @@ from typing import Any
 
 from sqlalchemy import (
     Connection,
-    CursorResult,
     Engine,
     and_,
     case,
@@ -137,7 +136,8 @@ def suspect_all(engine: Engine) -> int:
         .where(_UNFINISHED, OutboxRow.published_at.is_not(None), OutboxRow.due_at > now())
         .values(due_at=now())
     )
-    return _changed(engine, suspects)
+    with engine.begin() as connection:
+        return int(connection.execute(suspects).rowcount)
 
 
 def prune(engine: Engine, complete: timedelta, others: timedelta, most: int = 500) -> int:
@@ -148,7 +148,10 @@ def prune(engine: Engine, complete: timedelta, others: timedelta, most: int = 50
         OutboxRow.finished_at < moment - others,
     )
     ids = select(OutboxRow.id).where(old).limit(most).with_for_update(skip_locked=True).cte()
-    return _changed(engine, delete(OutboxRow).where(OutboxRow.id.in_(select(ids.c.id))))
+    # Counted by what comes back: SQLite's driver knows no row count of a statement with a CTE.
+    gone = delete(OutboxRow).where(OutboxRow.id.in_(select(ids.c.id))).returning(OutboxRow.id)
+    with engine.begin() as connection:
+        return len(connection.execute(gone).all())
 
 
 # -- for the run of a job --------------------------------------------------------------------------
@@ -260,12 +263,6 @@ _PLAIN = {"synchronize_session": False}
 def _later_of(soonest: datetime) -> Any:  # noqa: ANN401 (an SQL expression)
     """Return the later of this moment and the row's own time: a job for later is not missed yet."""
     return case((OutboxRow.run_at > soonest, OutboxRow.run_at), else_=soonest)
-
-
-def _changed(engine: Engine, statement: Any) -> int:  # noqa: ANN401 (update or delete)
-    with engine.begin() as connection:
-        done: CursorResult[Any] = connection.execute(statement)
-        return int(done.rowcount)
 
 
 def _parts(items: Sequence[Any], size: int = 500) -> list[Sequence[Any]]:

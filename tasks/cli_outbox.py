@@ -1,0 +1,169 @@
+"""`celery -A tasks outbox ...`: the relay, and what an operator asks of the outbox.
+
+Exit codes: 0 when it is done; 1 when there was nothing to do; 2 when the command was not
+understood; 69 when the broker or the database did not answer; 78 when no outbox is set up
+(EX_UNAVAILABLE and EX_CONFIG of sysexits.h, the former of which Celery's own commands use).
+
+Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
+"""
+
+import json
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.errors import NoOutbox, NoSuchRow, Unreachable
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from tasks.outbox.table import OutboxRow
+
+NOTHING = 1
+UNAVAILABLE = 69
+NOT_SET_UP = 78
+
+_SHOWN = (
+    *("id", "task", "queue", "outcome", "attempts", "run", "created_at", "run_at"),
+    *("published_at", "started_at", "finished_at", "error"),
+)
+
+
+@click.group()
+def outbox() -> None:
+    """Publish what waits in the outbox; look at it, and mend it."""
+
+
+@outbox.command()
+def relay() -> None:
+    """Publish what its process could not, find what the broker has lost, prune. Runs until stopped.
+
+    Any number may run at once.
+    """
+    with _outbox():
+        from tasks.outbox.database import engine  # noqa: PLC0415 (see the module's docstring)
+        from tasks.outbox.relay import Relay  # noqa: PLC0415 (likewise)
+
+        app = click.get_current_context().obj.app
+        app.log.setup()
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        running = Relay(app, engine())
+        click.echo("The relay looks twice a second. Ctrl-C stops it.", err=True)
+        running.run(stop)
+
+
+@outbox.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(as_json: bool) -> None:
+    """Tell how many rows wait, are not finished, have failed, and how old the oldest are."""
+    with _outbox() as operating:
+        found = operating.stats()
+    if as_json:
+        click.echo(json.dumps(asdict(found)))
+        return
+    click.echo(f"not published  {found.unpublished}, the oldest {found.lag:.0f} s ago")
+    click.echo(f"not finished   {found.unfinished}, the oldest {found.oldest_unfinished:.0f} s ago")
+    click.echo(f"failed         {found.failed}")
+
+
+@outbox.command("list")
+@click.option("--failed", "only_failed", is_flag=True, help="Those that have failed instead.")
+@click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
+@click.option("--after", default="", metavar="JOB_ID", help="The last id of the page before.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_(only_failed: bool, limit: int, after: str, as_json: bool) -> None:
+    """List rows that are not finished, by id."""
+    with _outbox() as operating:
+        found = (operating.failed if only_failed else operating.unfinished)(limit, after)
+    if as_json:
+        click.echo(json.dumps([_facts(row) for row in found], default=str))
+    for row in () if as_json else found:
+        state = row.outcome or ("published" if row.published_at else "not published")
+        click.echo(f"{row.id}  {row.task}  {state}  {row.created_at:%Y-%m-%d %H:%M:%S}")
+    if not found:
+        click.echo("No row is like that.", err=True)
+        raise SystemExit(NOTHING)
+
+
+@outbox.command()
+@click.argument("job_id")
+def show(job_id: str) -> None:
+    """Show the row of one job."""
+    with _outbox() as operating:
+        row = operating.find(job_id)
+        if row is None:
+            raise NoSuchRow(job_id)
+    for name, value in _facts(row).items():
+        click.echo(f"{name:13} {'' if value is None else value}")
+
+
+@outbox.command("publish-again")
+@click.argument("job_id")
+@click.option("--yes", is_flag=True, help="Also if the job is complete: its body runs again.")
+def publish_again(job_id: str, yes: bool) -> None:
+    """Run a job anew, under the same id. An effect that honours its key does not happen again."""
+    with _outbox() as operating:
+        row = operating.find(job_id)
+        if row is not None and row.outcome == "complete" and not yes:
+            click.confirm("The job is complete. Run its body again?", abort=True, err=True)
+        operating.publish_again(job_id)
+    click.echo(f"Published {job_id} again.")
+
+
+@outbox.command()
+@click.option("--older-than", type=click.FloatRange(0), required=True, metavar="DAYS")
+def prune(older_than: float) -> None:
+    """Forget rows that finished so many days ago. Relays do it by themselves after OUTBOX_KEEP."""
+    with _outbox() as operating:
+        total = operating.prune(timedelta(days=older_than))
+    click.echo(f"Forgot {total} rows.")
+
+
+@outbox.command("create-table")
+def create_table() -> None:
+    """Make the table and its indices where they are missing, for projects without migrations."""
+    with _outbox():
+        from tasks.outbox.database import engine  # noqa: PLC0415 (see the module's docstring)
+        from tasks.outbox.table import metadata  # noqa: PLC0415 (likewise)
+
+        metadata.create_all(engine())
+    click.echo("The table job_outbox is there.")
+
+
+def _facts(row: "OutboxRow") -> dict[str, Any]:
+    """Return what may be shown of a row: not its data, which may be anybody's."""
+    return {name: getattr(row, name) for name in _SHOWN}
+
+
+@contextmanager
+def _outbox() -> "Iterator[ModuleType]":
+    """Load the app's tasks, of which one names the database; turn errors into exit codes."""
+    try:
+        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (see the module's docstring)
+
+        from tasks.outbox import operating  # noqa: PLC0415 (likewise)
+    except ImportError as error:
+        click.echo(
+            f"The outbox needs SQLAlchemy: pip install 'expresslane[outbox]' ({error})", err=True
+        )
+        raise SystemExit(NOT_SET_UP) from error
+    click.get_current_context().obj.app.loader.import_default_modules()
+    try:
+        yield operating
+    except NoSuchRow as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(NOTHING) from error
+    except NoOutbox as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(NOT_SET_UP) from error
+    except (Unreachable, SQLAlchemyError) as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(UNAVAILABLE) from error
