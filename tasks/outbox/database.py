@@ -35,8 +35,8 @@ _lock = Lock()
 def use(make: Callable[[], Engine]) -> None:
     """Say how to make the engine of the database that holds the outbox.
 
-    The engine may be one that the application uses as well. With SQLite, one whose transactions
-    begin with BEGIN IMMEDIATE waits for other writers, where a plain one may fail at once.
+    The engine may be one that the application uses as well. With SQLite, set a `busy_timeout`, so
+    that writers wait for each other.
     """
     from tasks.outbox.operating import status_of_row  # noqa: PLC0415 (it imports this module)
 

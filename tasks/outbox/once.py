@@ -27,7 +27,6 @@ from tasks.errors import JobCancelled
 from tasks.failed.message import RERUNS
 from tasks.outbox import database, rows
 from tasks.outbox.locks import lock
-from tasks.outbox.table import OutboxRow
 
 if TYPE_CHECKING:
     from tasks.job import Job
@@ -120,9 +119,10 @@ def finishing(job: "Job", result: object = None) -> Iterator[Session]:
             yield session
         return
     with claim.transaction() as session:
-        yield session
-        session.flush()
+        # First, because a transaction of SQLite's that begins with reading may find itself shut out
+        # when it comes to write.
         claim.finish(session, result)
+        yield session
     claim.is_finished = True
 
 
@@ -132,13 +132,8 @@ def run(job: "Job", body: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
         with _locked(job.job_id) as claim:
             if claim is None:
                 return _drop(job)
-            row = _begin(job, claim)
-            if row is None:
-                return _miss(job)
-            if row.outcome == rows.COMPLETE:
-                return None if row.result is None else loads(row.result)
-            if row.outcome == rows.CANCELLED:
-                raise JobCancelled("cancelled before it started")
+            if not _begin(job, claim):
+                return _answer_without_running(job)
             job.request.update({_CLAIM: claim})
             return _carry_out(claim, lambda: body(*args, **kwargs))
     except OutboxAway as error:
@@ -179,16 +174,24 @@ def cancel(job_id: str) -> None:
         rows.finish(connection, job_id, rows.CANCELLED, None, None)
 
 
-def _begin(job: "Job", claim: Claim) -> OutboxRow | None:
-    """Note that the body begins, if there is anything left to do; return the row as it was."""
+def _begin(job: "Job", claim: Claim) -> bool:
+    """Note that the body begins, if there is anything left to do."""
     with claim.transaction() as session:
-        row = session.get(OutboxRow, claim.job_id)
-        if row is not None:
-            session.expunge(row)
-            if row.outcome in (None, rows.FAILED):
-                run_number = max(row.run, int(getattr(job.request, RERUNS, None) or 0))
-                rows.begin(session.connection(), claim.job_id, run_number)
-    return row
+        run_number = int(getattr(job.request, RERUNS, None) or 0)
+        return rows.begin(session.connection(), claim.job_id, run_number)
+
+
+def _answer_without_running(job: "Job") -> Any:  # noqa: ANN401 (any body's)
+    """Answer a delivery of a job that has ended, or of one that never was."""
+    try:
+        row = rows.find(database.engine(), job.job_id)
+    except _AWAY as error:
+        raise OutboxAway(str(error)) from error
+    if row is None:
+        return _miss(job)
+    if row.outcome == rows.CANCELLED:
+        raise JobCancelled("cancelled before it started")
+    return None if row.result is None else loads(row.result)
 
 
 def _carry_out(claim: Claim, body: Callable[[], Any]) -> Any:  # noqa: ANN401 (any body's)

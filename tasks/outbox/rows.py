@@ -157,20 +157,24 @@ def prune(engine: Engine, complete: timedelta, others: timedelta, most: int = 50
 # -- for the run of a job --------------------------------------------------------------------------
 
 
-def begin(connection: Connection, job_id: str, run: int) -> None:
-    """Note that the body begins. A row that had failed and is run anew is open again."""
-    connection.execute(
+def begin(connection: Connection, job_id: str, run: int) -> bool:
+    """Note that the body begins; False: there is nothing to do, or no such row.
+
+    A row that had failed and is run anew is open again.
+    """
+    begun = connection.execute(
         update(OutboxRow)
-        .where(OutboxRow.id == job_id)
+        .where(OutboxRow.id == job_id, or_(_UNFINISHED, OutboxRow.outcome == FAILED))
         .values(
             attempts=OutboxRow.attempts + 1,
             started_at=now(),
             finished_at=None,
             outcome=None,
-            run=run,
+            run=case((OutboxRow.run < run, run), else_=OutboxRow.run),
             due_at=now() + PUBLISHED_DUE,
         )
     )
+    return bool(begun.rowcount)
 
 
 def finish(

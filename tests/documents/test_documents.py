@@ -22,7 +22,7 @@ SHOWN = {"", "text", "json", "mermaid", "ini", "yaml", "html"}
 NOT_FROM_A_TEST = re.compile(r"make (setup|test|check|lock|format|faults|bench\S*|demo-clean)\b")
 """What a test cannot run because it is run by it; that make knows it is checked."""
 
-KEEPS_RUNNING = re.compile(r"celery -A tasks (worker|beat|flower)\b")
+KEEPS_RUNNING = re.compile(r"celery -A tasks (worker|beat|flower|outbox relay)\b")
 
 PORTS = {"8000": "STORE_PORT", "8001": "ERP_PORT", "8025": "SMTP_PORT", "5555": "FLOWER_PORT"}
 
