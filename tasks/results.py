@@ -10,6 +10,9 @@ read it as ever. What it adds:
   attempt over a newer one, a worker that was frozen over the one that took its place, anything over
   Complete or Cancelled. Celery reads first and writes then, and two workers can do so at the same
   time.
+- A job may be begun anew under its id, after it has failed for good or its message was lost. Each
+  such run has a higher number than the one before (the header `reruns`), and counts its attempts
+  from the first; what an older run reports is refused.
 - Data and progress stand in a hash beside the state, so a failure does not wipe them out.
 
 Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-<id>`, a hash of
@@ -45,21 +48,32 @@ UNFINISHED_EXPIRES = 30 * 86_400
 _RECORD = """
 -- KEYS: meta, job hash
 -- ARGV: meta's JSON, state, attempt ('' if unknown), deaths of its workers before, seconds to keep,
---       how often somebody has retried the job after it had failed for good
+--       number of the run
 local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'deaths', 'cancel', 'reruns')
+if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
+-- A worker with Celery's own backend may have taken the job over. It writes the meta alone.
+local meta = redis.call('GET', KEYS[1])
+if meta and string.find(meta, '"SUCCESS"', 1, true) then
+  local is_json, read = pcall(cjson.decode, meta)
+  if is_json and read.status == 'SUCCESS' then return 'SUCCESS' end
+end
 local before, died, cancel = tonumber(old[2]) or 0, tonumber(old[3]) or 0, old[4]
 local rerun, reruns = tonumber(old[5]) or 0, tonumber(ARGV[6])
 if ARGV[3] == '' then reruns = rerun end
--- In a new run, attempts are counted from the first again.
-if reruns > rerun then before, died, cancel = 0, 0, false end
+if reruns > rerun then
+  -- Attempts are counted from the first again. A wish to cancel is over when the job has failed,
+  -- but not when its message was lost.
+  before, died = 0, 0
+  if old[1] == 'FAILURE' then cancel = false end
+end
 local attempt, deaths = tonumber(ARGV[3]) or math.max(before, 1), tonumber(ARGV[4])
 if ARGV[3] == '' then deaths = died end
-if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
 if rerun > reruns or before > attempt or (before == attempt and died > deaths) then
   return 'newer'
 end
 if cancel and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
-if reruns > rerun then redis.call('HDEL', KEYS[2], 'cancel', 'progress') end
+if reruns > rerun then redis.call('HDEL', KEYS[2], 'progress') end
+if old[4] and not cancel then redis.call('HDEL', KEYS[2], 'cancel') end
 redis.call('HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt, 'deaths', deaths)
 if reruns > 0 then redis.call('HSET', KEYS[2], 'reruns', reruns) end
 redis.call('EXPIRE', KEYS[2], ARGV[5])
@@ -113,7 +127,7 @@ class RetriedJob:
 
     job_id: str
     reruns: int
-    """How often that was done, this time included."""
+    """The number of the run that this begins."""
     ignores_result: bool
 
 
@@ -237,6 +251,23 @@ class JobResults(RedisBackend):
                 arguments = [mark, UNFINISHED_EXPIRES, job.reruns]
                 self._wait_again(self._keys(job.job_id), arguments, client=pipe)
             pipe.execute()
+
+    def next_run(self, task_id: str, at_least: int = 1) -> int:
+        """Return the number for a new run of the job: the header `reruns` of its next message.
+
+        It is for whoever sends the message of a job once more because it was lost, and knows how
+        often it has done so (`at_least`). Others may have begun runs as well: who retries a failed
+        job. Two runs of one number would be taken for one, and its first attempt for a late one.
+
+        Raises:
+            Unreachable: when the result backend did not answer.
+
+        """
+        try:
+            last = self.quick_client.hget(self.get_key_for_job(task_id), "reruns")
+        except redis.RedisError as error:
+            raise Unreachable(str(error), "nothing was queued; send it again later") from error
+        return max(at_least, int(last or 0) + 1)
 
     # -- while it runs -----------------------------------------------------------------------------
 

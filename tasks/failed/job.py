@@ -76,7 +76,7 @@ class FailedJob:
 
     @property
     def reruns(self) -> int:
-        """How often somebody has retried it after it had failed for good."""
+        """The number of the run: how often the job was begun anew, by a retry or by the outbox."""
         return int(self.headers.get(RERUNS) or 0)
 
     @property

@@ -19,9 +19,11 @@ from kombu.utils.json import dumps as dumps_json
 from tasks.errors import BadJob
 
 RERUNS = "reruns"
-"""The header that counts how often somebody has retried the job after it had failed for good.
+"""The header with the number of the run; none, or 0, is the first.
 
-A retry that the job makes itself keeps it. The result backend tells new runs from old ones by it.
+Who begins a job anew under its id raises it: a retry of a job that has failed for good, and who
+sends the message once more because it was lost (`JobResults.next_run`). A retry that the job makes
+itself keeps it. The result backend tells new runs from old ones by it.
 """
 
 OUTBOX = "outbox"

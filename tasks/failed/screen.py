@@ -42,7 +42,7 @@ def details(job: "FailedJob") -> str:
         "worker": job.worker,
         "attempts": str(job.attempts),
         "lost workers": str(job.deaths),
-        "retried": f"{job.reruns} times",
+        "begun anew": f"{job.reruns} times",
         **({"request": job.request_id} if job.request_id else {}),
         "error": f"{job.error_type}: {job.error}",
     }

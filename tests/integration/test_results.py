@@ -8,18 +8,21 @@ import pytest
 import redis
 from celery import states as celery_states
 from celery.app.task import Context
+from celery.backends.redis import RedisBackend
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from config.settings import framework_settings
-from tasks import scheduler
+from tasks import failures, scheduler
 from tasks.celery import app
 from tasks.errors import BadJob, Unreachable
 from tasks.results import UNFINISHED_EXPIRES, JobResults
 from tasks.states import JobState
 from tasks.watch import follow
 from tests.support import jobs
+from tests.support.programs import Program
 from tests.support.valkey import Valkey
+from tests.support.waiting import wait_for
 
 NOBODY_WORKS_HERE = "nobody-works-here"
 
@@ -33,10 +36,16 @@ def wait_in_queue() -> str:
     return scheduler.schedule("tests.add", {"first": 1, "second": 2}, queue=NOBODY_WORKS_HERE)
 
 
-def record(job_id: str, state: str, attempt: int, result: object = None) -> Context:
-    request = Context(id=job_id, retries=attempt - 1)
+def record(
+    job_id: str, state: str, attempt: int, result: object = None, **headers: object
+) -> Context:
+    request = Context(id=job_id, retries=attempt - 1, **headers)
     scheduler.backend().store_result(job_id, result, state, request=request)
     return request
+
+
+def failed_ids() -> list[str]:
+    return [job.job_id for job in failures.list(queue="default").jobs]
 
 
 def test_an_id_never_seen_is_unknown() -> None:
@@ -83,6 +92,117 @@ def test_nothing_overwrites_complete(late: str) -> None:
     record(job_id, celery_states.SUCCESS, 1, "done")
     record(job_id, late, 2, ValueError("late") if late == celery_states.FAILURE else None)
     assert scheduler.status(job_id).data == "done"
+
+
+@pytest.mark.filterwarnings("ignore:Call to deprecated setex")  # of Celery's own backend
+def test_nothing_overwrites_what_a_worker_with_celerys_own_backend_has_completed(
+    valkey: Valkey,
+) -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.STARTED, 1)
+    stock = RedisBackend(app=app, url=valkey.url)
+    stock.store_result(job_id, {"by": "stock"}, celery_states.SUCCESS)
+    record(job_id, celery_states.FAILURE, 1, ValueError("late"))
+    assert scheduler.status(job_id).data == {"by": "stock"}
+
+
+def test_data_that_speak_of_success_are_not_taken_for_one() -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.FAILURE, 1, ValueError('{"status": "SUCCESS"}'))
+    record(job_id, celery_states.STARTED, 2)
+    assert scheduler.status(job_id).state is JobState.RUNNING
+
+
+# -- a job that is begun anew under its id ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 7])
+@pytest.mark.parametrize(
+    ("state", "seen"),
+    [
+        (celery_states.STARTED, JobState.RUNNING),
+        (celery_states.RETRY, JobState.RETRYING),
+        (celery_states.SUCCESS, JobState.COMPLETE),
+        (celery_states.FAILURE, JobState.FAILED),
+    ],
+)
+def test_a_new_run_is_recorded_from_its_first_attempt(
+    number: int, state: str, seen: JobState
+) -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.RETRY, 3, ValueError("the third time"), deaths=2)
+    error = ValueError("x") if state in ("FAILURE", "RETRY") else None
+    record(job_id, state, 1, error, reruns=number)
+    found = scheduler.status(job_id)
+    assert (found.state, found.attempts) == (seen, 1)
+
+
+@pytest.mark.parametrize("late", [celery_states.STARTED, "RETRY", "FAILURE", "SUCCESS"])
+@pytest.mark.parametrize("by", [{}, {"reruns": 1, "deaths": 2}])
+def test_what_an_older_run_reports_late_is_refused(late: str, by: dict[str, int]) -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.STARTED, 1, reruns=2)
+    record(job_id, late, 9, ValueError("late") if late in ("RETRY", "FAILURE") else 1, **by)
+    found = scheduler.status(job_id)
+    assert (found.state, found.attempts) == (JobState.RUNNING, 1)
+
+
+def test_a_new_run_does_not_touch_complete() -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.SUCCESS, 1, "done")
+    record(job_id, celery_states.STARTED, 1, reruns=1)
+    record(job_id, celery_states.SUCCESS, 1, "again", reruns=1)
+    assert scheduler.status(job_id).data == "done"
+
+
+@pytest.mark.parametrize("before", [None, celery_states.STARTED, celery_states.RETRY])
+def test_a_job_that_was_cancelled_before_it_was_begun_anew_stays_cancelled(
+    before: str | None,
+) -> None:
+    job_id = wait_in_queue()
+    if before:
+        record(job_id, before, 2, ValueError("x") if before == celery_states.RETRY else None)
+    scheduler.cancel(job_id)
+    scheduler.backend().on_task_call(None, job_id)
+    assert getattr(record(job_id, celery_states.STARTED, 1, reruns=1), "cancelled", False)
+    assert scheduler.status(job_id).state is JobState.CANCELLED
+
+
+def test_the_next_run_has_a_higher_number_than_any_before() -> None:
+    job_id = wait_in_queue()
+    backend = scheduler.backend()
+    assert (backend.next_run(job_id), backend.next_run(job_id, at_least=3)) == (1, 3)
+    record(job_id, celery_states.STARTED, 1, reruns=4)
+    assert (backend.next_run(job_id), backend.next_run(job_id, at_least=3)) == (5, 5)
+
+
+def test_a_job_that_is_sent_again_after_the_server_has_lost_everything_is_recorded(
+    valkey: Valkey, worker: Program
+) -> None:
+    job_id = wait_in_queue()
+    valkey.client.delete(NOBODY_WORKS_HERE, *valkey.client.keys(f"*{job_id}*"))
+    assert scheduler.status(job_id).state is JobState.UNKNOWN
+    sent = app.send_task(
+        "tests.add", kwargs={"first": 1, "second": 2}, task_id=job_id, headers={"reruns": 1}
+    )
+    assert sent.get(timeout=30) == 3
+    assert (scheduler.status(job_id).attempts, scheduler.backend().next_run(job_id)) == (1, 2)
+    worker.check_alive()
+
+
+def test_a_run_that_failed_and_is_retried_has_a_yet_higher_number(worker: Program) -> None:
+    job_id = wait_in_queue()
+    record(job_id, celery_states.RETRY, 3, ValueError("x"))
+    app.send_task("tests.never_pass", task_id=job_id, headers={"reruns": 2})
+    for number in (2, 3):
+        wait_for(lambda: job_id in failed_ids(), "the failed job")
+        assert failures.show(job_id).reruns == number
+        assert scheduler.status(job_id).state is JobState.FAILED
+        assert scheduler.backend().next_run(job_id) == number + 1
+        if number == 2:
+            failures.retry(job_id)
+    failures.discard(job_id)
+    worker.check_alive()
 
 
 def test_a_waiting_job_is_cancelled_at_once_and_a_worker_is_told() -> None:
