@@ -21,6 +21,8 @@ _ENVELOPE = {"__type__", "__value__"}
 class App(Celery):
     """Celery's app."""
 
+    events_cls = "tasks.events:Events"
+
     def send_task(
         self,
         name: str,

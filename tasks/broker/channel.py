@@ -5,6 +5,7 @@ the socket is readable, but asked and answered in one go. In between, the worker
 vanish, and the answer would lie in the socket with messages in it that nobody works on.
 """
 
+import atexit
 import logging
 import os
 from collections.abc import Iterator
@@ -162,15 +163,23 @@ class ClaimingChannel(kombu_redis.Channel):
             self._without_ack.add(queue)
         super().basic_consume(queue, no_ack, *args, **kwargs)
         if self.is_claiming:
+            self.holdings.consumers.add(self)
             self._keep_leases()
+
+    def basic_cancel(self, consumer_tag: str) -> Any:  # noqa: ANN401 (kombu's)
+        """Consume from one queue less."""
+        found = super().basic_cancel(consumer_tag)
+        if not self.is_claiming:
+            self.holdings.consumers.discard(self)
+        return found
 
     def basic_get(self, queue: str, no_ack: bool = False, **kwargs: Any) -> Any:  # noqa: ANN401
         """Take one message, claimed like every other; None if there is none."""
         if no_ack:
             return super().basic_get(queue, no_ack=no_ack, **kwargs)
-        self._keep_leases()
         for claim in self.holdings.claim(self._sources([queue]), 1):
             if isinstance(claim, Claim):
+                self._keep_leases()
                 message = self.Message(read(claim), channel=self)
                 self.qos.append(message, message.delivery_tag)
                 return message
@@ -224,7 +233,7 @@ class ClaimingChannel(kombu_redis.Channel):
         """Put the message aside until it is due, in seconds since 1970."""
         self.holdings.delay(tag, due)
         virtual.QoS.ack(self.qos, tag)
-        self._keep_leases().wake()
+        self._keep_leases()
 
     def _report(self, broken: BrokenQueue) -> None:
         now = monotonic()
@@ -319,17 +328,17 @@ class ClaimingChannel(kombu_redis.Channel):
             except CONNECTION_LOST as error:
                 # It stays collected, and goes with the next connection.
                 _logger.warning("acknowledgements wait for the next connection: %s", error)
+        self.holdings.consumers.discard(self)
         super().close()
 
-    def _keep_leases(self) -> LeaseKeeper:
+    def _keep_leases(self) -> None:
         holdings = self.holdings
         with self._making:
             keeper = self._keepers.get(self._server)
-            if keeper is None or not keeper.is_alive:
-                keeper = self._keepers[self._server] = LeaseKeeper(
+            if keeper is None or not keeper.wake():
+                self._keepers[self._server] = LeaseKeeper(
                     holdings, float(self.lease), self._restore_stock_claims
                 )
-            return keeper
 
     def _restore_stock_claims(self, tags: list[str]) -> None:
         """Put back what stock workers have held for longer than `visibility_timeout`."""
@@ -339,6 +348,13 @@ class ClaimingChannel(kombu_redis.Channel):
                 claimed_at = client.zscore(self.unacked_index_key, tag)
                 if claimed_at is not None and claimed_at < oldest:
                     self.qos.restore_by_tag(tag, client)
+
+
+@atexit.register
+def stop_lease_keepers() -> None:
+    """Have the lease keepers of this process end: it is over, and so are its claims."""
+    for keeper in tuple(ClaimingChannel._keepers.values()):  # noqa: SLF001 (of this module)
+        keeper.stop()
 
 
 def give_back_waiting() -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
 from uuid import uuid4
+from weakref import WeakSet
 
 import redis
 
@@ -19,6 +20,10 @@ from tasks.broker import scripts
 
 OWN_TAGS = "lane-"
 """How the delivery tags begin that are given here, and those of stock workers do not."""
+
+LOOKS = 3
+"""How often a claim whose answer never came is looked for. It may lie in a socket of the server's,
+which reads it in its next turn; looks are a third of a lease apart, or 2 s."""
 
 FLUSH_AT = 64
 """Acknowledgements that are collected before they are sent without waiting for the next claim."""
@@ -59,6 +64,15 @@ class Claim:
     message: bytes
 
 
+@dataclass
+class Unanswered:
+    """A claim that was sent, and whose answer did not come: it was done, or will be, or never."""
+
+    tags: list[str]
+    """All that it can have given."""
+    looks: int = 0
+
+
 @dataclass(frozen=True)
 class BrokenQueue:
     """A queue whose key is not a list. Nothing was taken from it."""
@@ -81,9 +95,12 @@ class Holdings:
         """When the main loop of this process last looked for messages, or would have."""
         self.on_renewal: list[Callable[[], None]] = []
         """What the lease keeper calls after each renewal."""
+        self.consumers: WeakSet[object] = WeakSet()
+        """The channels that consume and put what they get in here."""
         self._started: set[str] = set()
         self._stopping = False
         self._acknowledged: deque[str] = deque()
+        self._unanswered: list[Unanswered] = []
         self._prefix = f"{OWN_TAGS}{uuid4().hex}."
         self._number = 0
         self._lock = Lock()
@@ -98,6 +115,11 @@ class Holdings:
         self._forget_deaths = script(scripts.FORGET_DEATHS)
         self._quarantine = script(scripts.QUARANTINE)
 
+    @property
+    def is_in_use(self) -> bool:
+        """Tell whether anything is held, or anybody consumes or wants to be called."""
+        return bool(self.tags or self._unanswered or self.on_renewal or len(self.consumers))
+
     def claim(self, sources: Sequence[Source], most: int) -> list[Claim | BrokenQueue]:
         """Take up to `most` messages off the lists, the first list first, and hold them.
 
@@ -106,12 +128,24 @@ class Holdings:
         with self._lock:
             finished = self._collected()
             answer = self._call_claim(sources, most, finished)
-            self._number += most
         found = [_read(row, sources) for row in answer]
         for claim in found:
             if isinstance(claim, Claim):
                 self.tags[claim.tag] = claim.message if claim.deaths else None
         return found
+
+    def give_back_unanswered(self) -> int:
+        """Put back what was claimed for us without our knowing; return how many messages.
+
+        Else they would wait for their lease to end, and be counted as the deaths of a worker.
+        """
+        given = 0
+        for claim in list(self._unanswered):
+            given += self.give_back(claim.tags)
+            claim.looks += 1
+            if claim.looks >= LOOKS:
+                self._unanswered.remove(claim)
+        return given
 
     def mark_started(self, tag: str) -> None:
         """Note that the job of this claim is on its way; it is not given back when stopping."""
@@ -235,12 +269,21 @@ class Holdings:
     def _call_claim(
         self, sources: Sequence[Source], most: int, finished: list[str]
     ) -> list[list[bytes]]:
+        first = self._number
+        # Before it is sent: if its answer is lost, its tags are taken all the same. A later claim
+        # under one of them would overwrite what the first has put on record.
+        self._number += most
         names = [part for s in sources for part in (s.priority, json.dumps(s.queue))]
-        arguments = [most, self._prefix, self._number, len(finished), *finished, *names]
+        arguments = [most, self._prefix, first, len(finished), *finished, *names]
         try:
             return list(self._claim([*self._claim_keys(), *(s.key for s in sources)], arguments))
-        except redis.RedisError:
+        except redis.RedisError as error:
             self._acknowledged.extendleft(reversed(finished))
+            if not isinstance(error, redis.ResponseError):
+                numbers = range(first + 1, first + most + 1)
+                priorities = sorted({source.priority for source in sources})
+                tags = [f"{self._prefix}{n}.{priority}" for n in numbers for priority in priorities]
+                self._unanswered.append(Unanswered(tags))
             raise
 
     def _claim_keys(self) -> list[str]:

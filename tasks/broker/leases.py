@@ -3,12 +3,14 @@
 It is a thread of its own because the worker's main loop may be busy for longer than a lease: with
 the solo pool it runs the jobs themselves. A process that is stopped as a whole (SIGSTOP, a frozen
 virtual machine) stops renewing, which is right: for the others it is dead.
+
+It ends by itself when nothing is held any more and nobody consumes, or when it is told to.
 """
 
 import logging
 import os
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 from time import monotonic
 
 import redis
@@ -37,24 +39,40 @@ class LeaseKeeper:
         self._lease = lease
         self._restore_stock_claims = restore_stock_claims
         self._woken = Event()
+        self._is_told_to_stop = False
+        self._has_ended = False
+        self._ending = Lock()
+        self._is_away = False
         self._pid = os.getpid()
         self._thread = Thread(target=self._run, name="lease-keeper", daemon=True)
         self._thread.start()
 
-    @property
-    def is_alive(self) -> bool:
-        """Tell whether it works in this process: a fork has no threads of its parent."""
-        return self._pid == os.getpid() and self._thread.is_alive()
+    def wake(self) -> bool:
+        """Look now: something may be due earlier than the next look, or be held anew.
 
-    def wake(self) -> None:
-        """Look now: something may be due earlier than the next look."""
+        False: it has ended, or is in another process, as after a fork, which copies no threads.
+        """
+        if self._pid != os.getpid():
+            return False
+        with self._ending:
+            self._woken.set()
+            return not self._has_ended and self._thread.is_alive()
+
+    def stop(self) -> None:
+        """Have it end, without waiting for that: the server may be silent for some seconds."""
+        self._is_told_to_stop = True
         self._woken.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait until it has ended; False if it has not within so many seconds."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
     def _run(self) -> None:
         every = min(self._lease / 3, 2.0)
         next_look = monotonic() + every
         until_due = every
-        while True:
+        while not self._ends():
             self._woken.wait(max(min(next_look - monotonic(), until_due), SHORTEST_WAIT))
             self._woken.clear()
             try:
@@ -62,11 +80,31 @@ class LeaseKeeper:
                     next_look = monotonic() + every
                     self._look()
                 until_due = self._release_due(every)
+                self._note_server(None)
             except redis.RedisError as error:
-                # The server is away; claims are safe there, and the next look may find it again.
-                _logger.warning("leases could not be renewed: %s", error)
+                until_due = every
+                self._note_server(error)
             except Exception:
                 _logger.exception("the lease keeper met an error, and goes on")
+
+    def _ends(self) -> bool:
+        with self._ending:
+            # Whoever asks for it from now on is told that it has ended, and starts another one.
+            if self._is_told_to_stop or not (self._woken.is_set() or self._holdings.is_in_use):
+                self._has_ended = True
+            return self._has_ended
+
+    def _note_server(self, error: redis.RedisError | None) -> None:
+        """Say once that the server is away, and once that it is back.
+
+        Claims are safe there meanwhile. When it comes back after more than a lease, what is renewed
+        first is kept, and what somebody else took back first runs elsewhere.
+        """
+        if error is not None and not self._is_away:
+            _logger.warning("leases are not renewed until the broker is back: %s", error)
+        if error is None and self._is_away:
+            _logger.warning("the broker is back, and leases are renewed again")
+        self._is_away = error is not None
 
     def _release_due(self, every: float) -> float:
         left = self._holdings.release_due()
@@ -80,6 +118,8 @@ class LeaseKeeper:
                 "now, and what is still done here will not be recorded",
                 tag,
             )
+        if self._holdings.give_back_unanswered():
+            _logger.warning("gave back jobs that were claimed when the connection was cut")
         for call in self._holdings.on_renewal:
             call()
         given, others = self._holdings.take_from_the_dead(self._lease)
