@@ -4,6 +4,7 @@ Names that begin with an underscore are not settings: Celery's configuration sho
 of this module, in Flower too, so the settings object stays out of its sight.
 """
 
+from config.credentials import drop_celerys_copy as _drop_celerys_copy
 from config.queues import DEFAULT as _DEFAULT
 from config.queues import QUEUES as _QUEUES
 from config.settings import credentials as _credentials
@@ -11,6 +12,7 @@ from config.settings import framework_settings as _framework_settings
 from config.settings import without_password as _without_password
 
 _settings = _framework_settings()
+_drop_celerys_copy(_settings.broker_url)
 _SECOND = 1.0
 
 # -- Which code the workers load -----------------------------------------------------------------
@@ -33,7 +35,8 @@ broker_transport = (
 )
 
 # Without its password: config/credentials.py hands that over when a connection is made.
-broker_url = _without_password(_settings.broker_url)
+# Of several Sentinels, the URL names the first one, and the transport's options name all.
+broker_url, *_others = _without_password(_settings.broker_url).split(";")
 if any(_credentials(_settings.broker_url)):
     broker_url += (
         "&" if "?" in broker_url else "?"
@@ -49,6 +52,8 @@ task_publish_retry = False
 broker_connection_retry_on_startup = True
 # A broker that is away for a day is still the broker.
 broker_connection_max_retries = None
+
+_sentinels = [broker_url.partition("?")[0], *_others]
 
 broker_transport_options = {
     "socket_connect_timeout": _settings.publish_timeout,
@@ -66,6 +71,9 @@ broker_transport_options = {
     # A job that has outlived this many workers is taken for what killed them.
     "delivery_limit": _settings.delivery_limit,
     "quarantine_limit": _settings.quarantine_limit,
+    # A plain server is not asked for either.
+    "master_name": _settings.sentinel_master,
+    "sentinels": _sentinels,
 }
 
 # -- Results ---------------------------------------------------------------------------------------
@@ -78,6 +86,7 @@ _BACKEND = (
 result_backend = f"{_BACKEND}+{_without_password(_settings.results)}"
 if any(_credentials(_settings.results)):
     redis_backend_credential_provider = "config.credentials.ResultBackendCredentials"
+result_backend_transport_options = {"master_name": _settings.sentinel_master}
 redis_socket_connect_timeout = 1 * _SECOND
 redis_socket_timeout = 5 * _SECOND
 redis_socket_keepalive = True

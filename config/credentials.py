@@ -4,9 +4,22 @@ So `app.conf` holds addresses without secrets, and whatever shows it (Flower, `c
 `inspect conf`, a worker's banner) can show no password.
 """
 
+import os
+
+from pydantic import SecretStr
 from redis.credentials import CredentialProvider
 
 from config.settings import credentials, framework_settings
+
+
+def drop_celerys_copy(broker_url: SecretStr) -> None:
+    """Have Celery use what `celeryconfig.py` says, where it has found `BROKER_URL` by itself.
+
+    The `celery` command takes that variable for its option `--broker`, which goes before the
+    configuration: with the password, and with all the Sentinels in one URL.
+    """
+    if os.environ.get("CELERY_BROKER_URL") == broker_url.get_secret_value():
+        del os.environ["CELERY_BROKER_URL"]
 
 
 class BrokerCredentials(CredentialProvider):

@@ -39,15 +39,18 @@ def redis_url(value: SecretStr) -> SecretStr:
         ValueError: if it is not; the message never repeats the value, which may hold a password.
 
     """
-    try:
-        parts = urlsplit(value.get_secret_value())
-        usable = parts.scheme in _REDIS_SCHEMES and parts.hostname and parts.port != 0
-    except ValueError:
-        # Python's message would repeat the user name and the password.
-        usable = False
+    first, *others = value.get_secret_value().split(";")
+    usable = _is_redis(first) and all(
+        # The password of the first one is the servers'; a Sentinel is asked without any.
+        _is_redis(other) and "@" not in other and urlsplit(other).scheme == "sentinel"
+        for other in others
+    )
+    if others:
+        usable = usable and urlsplit(first).scheme == "sentinel"
     if not usable:
         raise ValueError(
-            "write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://host:port/db"
+            "write redis://host:port/db, rediss://host:port/db (TLS) or sentinel://host:port/db; "
+            "several Sentinels with ; between them, a password in the first alone"
         )
     return value
 
@@ -95,6 +98,9 @@ class Settings(BaseSettings):
     )
     result_backend_url: RedisUrl | None = Field(
         None, description="Redis or Valkey that holds states and data; the broker when not set"
+    )
+    sentinel_master: str = Field(
+        "mymaster", min_length=1, description="the master's name, where the URL names Sentinels"
     )
     state_dir: Path = Field(Path(".local"), description="directory for everything kept on disk")
 
@@ -187,6 +193,15 @@ def explain(error: ValidationError) -> str:
         lines.append(f"  {name.upper()}: {what}")
     lines.append("Change or unset them in the environment, and start again.")
     return "\n".join(lines)
+
+
+def _is_redis(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return bool(parts.scheme in _REDIS_SCHEMES and parts.hostname and parts.port != 0)
+    except ValueError:
+        # Python's message would repeat the user name and the password.
+        return False
 
 
 class _StateDir(BaseSettings):

