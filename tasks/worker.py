@@ -20,6 +20,7 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.app.task import Context
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.exceptions import NotRegistered
 from celery.utils.time import maybe_iso8601, maybe_make_aware
@@ -104,6 +105,18 @@ class Consumer(CeleryConsumer):
         )
         channel.holdings.on_renewal[:] = [beat]
         beat()
+
+    def on_close(self) -> None:
+        """Clear up after a lost connection.
+
+        Celery empties the prefork pool's buffer here, for the broker would deliver those jobs
+        again. But they are held by this process, which lives, and were to be held for ever.
+        """
+        super().on_close()
+        if isinstance(self.pool, PreforkPool):
+            running = {request.message.delivery_tag for request in state.active_requests}
+            for holdings in ClaimingChannel.all_holdings():
+                holdings.let_go([tag for tag in list(holdings.tags) if tag not in running])
 
     def stop(self) -> None:
         """Stop consuming; what has not started goes back before the running jobs have ended."""

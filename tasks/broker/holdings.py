@@ -65,11 +65,10 @@ class Claim:
 
 
 @dataclass
-class Unanswered:
-    """A claim that was sent, and whose answer did not come: it was done, or will be, or never."""
+class Loose:
+    """Tags that may stand on record for us, and that nobody works on."""
 
     tags: list[str]
-    """All that it can have given."""
     looks: int = 0
 
 
@@ -100,7 +99,7 @@ class Holdings:
         self._started: set[str] = set()
         self._stopping = False
         self._acknowledged: deque[str] = deque()
-        self._unanswered: list[Unanswered] = []
+        self._loose: list[Loose] = []
         self._prefix = f"{OWN_TAGS}{uuid4().hex}."
         self._number = 0
         self._lock = Lock()
@@ -118,7 +117,7 @@ class Holdings:
     @property
     def is_in_use(self) -> bool:
         """Tell whether anything is held, or anybody consumes or wants to be called."""
-        return bool(self.tags or self._unanswered or self.on_renewal or len(self.consumers))
+        return bool(self.tags or self._loose or self.on_renewal or len(self.consumers))
 
     def claim(self, sources: Sequence[Source], most: int) -> list[Claim | BrokenQueue]:
         """Take up to `most` messages off the lists, the first list first, and hold them.
@@ -134,17 +133,25 @@ class Holdings:
                 self.tags[claim.tag] = claim.message if claim.deaths else None
         return found
 
-    def give_back_unanswered(self) -> int:
-        """Put back what was claimed for us without our knowing; return how many messages.
+    def let_go(self, tags: Iterable[str]) -> None:
+        """Hold these claims no more; the lease keeper gives them back."""
+        loose = list(tags)
+        for tag in loose:
+            self._drop(tag)
+        if loose:
+            self._loose.append(Loose(loose))
+
+    def give_back_loose(self) -> int:
+        """Put back what was let go, or claimed without our knowing; return how many messages.
 
         Else they would wait for their lease to end, and be counted as the deaths of a worker.
         """
         given = 0
-        for claim in list(self._unanswered):
-            given += self.give_back(claim.tags)
-            claim.looks += 1
-            if claim.looks >= LOOKS:
-                self._unanswered.remove(claim)
+        for loose in list(self._loose):
+            given += self._put_back(loose.tags)
+            loose.looks += 1
+            if loose.looks >= LOOKS:
+                self._loose.remove(loose)
         return given
 
     def mark_started(self, tag: str) -> None:
@@ -191,15 +198,12 @@ class Holdings:
             self._drop(tag)
         if not known:
             return 0
-        where = "LPUSH" if to_end else "RPUSH"
-        arguments: list[str | float] = [
-            where,
-            self.keys.prefix,
-            self.keys.separator,
-            int(died),
-            *known,
-        ]
-        return int(self._give_back(self._claim_keys(), arguments))
+        try:
+            return self._put_back(known, died=died, to_end=to_end)
+        except redis.RedisError:
+            if not died:
+                self._loose.append(Loose(known))
+            raise
 
     def give_back_waiting(self) -> int:
         """Put back every claim whose job has not started: the worker stops.
@@ -256,6 +260,11 @@ class Holdings:
         keys = [*self._claim_keys(), self.keys.quarantine]
         return bool(self._quarantine(keys, [tag, json.dumps(about), most]))
 
+    def _put_back(self, tags: list[str], *, died: bool = False, to_end: bool = False) -> int:
+        where = "LPUSH" if to_end else "RPUSH"
+        arguments = [where, self.keys.prefix, self.keys.separator, int(died), *tags]
+        return int(self._give_back(self._claim_keys(), arguments))
+
     def _drop(self, tag: str) -> bytes | None:
         self._started.discard(tag)
         return self.tags.pop(tag, None)
@@ -283,7 +292,7 @@ class Holdings:
                 numbers = range(first + 1, first + most + 1)
                 priorities = sorted({source.priority for source in sources})
                 tags = [f"{self._prefix}{n}.{priority}" for n in numbers for priority in priorities]
-                self._unanswered.append(Unanswered(tags))
+                self._loose.append(Loose(tags))
             raise
 
     def _claim_keys(self) -> list[str]:

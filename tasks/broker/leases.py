@@ -118,8 +118,8 @@ class LeaseKeeper:
                 "now, and what is still done here will not be recorded",
                 tag,
             )
-        if self._holdings.give_back_unanswered():
-            _logger.warning("gave back jobs that were claimed when the connection was cut")
+        if given := self._holdings.give_back_loose():
+            _logger.warning("gave back %d jobs that were claimed as a connection was cut", given)
         for call in self._holdings.on_renewal:
             call()
         given, others = self._holdings.take_from_the_dead(self._lease)

@@ -1,9 +1,12 @@
 """A real worker whose connections are cut, whose server restarts, and that is asked for things."""
 
+import json
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -40,6 +43,20 @@ def run_one(url: str, number: int, worker: Program) -> None:
     assert worker.output().count(f"child mark-{number}") == 1
 
 
+def send(url: str, task: str, **data: object) -> str:
+    """Publish one job as a stock producer does, and return its id."""
+    job_id = str(uuid4())
+    with Party(url, transport="redis") as stock:
+        stock.publish("default", [[], data, {}], headers={"id": job_id, "task": task})
+    return job_id
+
+
+def state_of(server: Valkey, job_id: str) -> str | None:
+    """Return Celery's name of the job's state."""
+    found = server.client.get(f"celery-task-meta-{job_id}")
+    return str(json.loads(found)["status"]) if found else None
+
+
 @pytest.mark.parametrize("kind", ["normal", "pubsub"])
 def test_a_worker_goes_on_after_its_connections_were_killed(
     server: Valkey, own_worker: Program, kind: str
@@ -47,6 +64,49 @@ def test_a_worker_goes_on_after_its_connections_were_killed(
     run_one(server.url, 1, own_worker)
     server.client.execute_command("CLIENT", "KILL", "TYPE", kind)  # type: ignore[no-untyped-call] # redis-py's
     run_one(server.url, 2, own_worker)
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
+def test_jobs_that_were_held_while_all_connections_were_cut_run_once_and_are_complete(
+    server: Valkey, tmp_path: Path, pool: str
+) -> None:
+    with start_worker(
+        tmp_path / "w.log", broker_url=server.url, pool=pool, concurrency=2
+    ) as worker:
+        files = [tmp_path / f"job-{number}" for number in range(5)]
+        jobs = [send(server.url, "tests.wait_for_file", file=str(file)) for file in files]
+        running = 1 if pool == "solo" else 2
+        wait_for(lambda: sum(map(Path.exists, files)) == running, "jobs that run")
+        for kind in ("normal", "pubsub"):
+            server.client.execute_command("CLIENT", "KILL", "TYPE", kind)  # type: ignore[no-untyped-call] # redis-py's
+        if pool != "solo":
+            worker.wait_until_printed("Connection to broker lost")
+            wait_for(lambda: worker.output().count("mingle: all alone") == 2, "it to be back")
+        for file in files:
+            file.with_name(f"{file.name}.go").touch()
+        for job in jobs:
+            wait_for(lambda: state_of(server, job) == "SUCCESS", f"job {job}")  # noqa: B023 (called at once)
+        wait_for(lambda: not server.client.exists("unacked", "default"), "acknowledgements")
+        assert [file.read_text() for file in files] == ["ran\n"] * 5
+
+
+def test_a_job_that_was_on_its_way_to_a_process_when_a_connection_was_cut_is_done(
+    server: Valkey, tmp_path: Path
+) -> None:
+    with start_worker(tmp_path / "w.log", broker_url=server.url, concurrency=1) as worker:
+        for number in range(3):
+            # It wakes up to an answer that there was nothing, looks for a job, finds one, and only
+            # then finds that its connections are gone.
+            worker.kill(signal.SIGSTOP)
+            nobody_waits = lambda: not server.client.info("clients")["blocked_clients"]  # noqa: E731 (one line)
+            wait_for(nobody_waits, "the end of its wait")
+            job = send(server.url, "tests.log_only", mark=f"mark-{number}.")
+            for kind in ("normal", "pubsub"):
+                server.client.execute_command("CLIENT", "KILL", "TYPE", kind)  # type: ignore[no-untyped-call] # redis-py's
+            worker.kill(signal.SIGCONT)
+            wait_for(lambda: state_of(server, job) == "SUCCESS", f"job {job}")  # noqa: B023 (called at once)
+            wait_for(lambda: not server.client.exists("unacked", "default"), "acknowledgements")
+        assert not server.client.exists("deaths")
 
 
 def test_a_worker_goes_on_after_its_server_was_restarted(

@@ -89,6 +89,16 @@ def run_until_cancelled(self: Job) -> str:
     return "was never cancelled"
 
 
+@app.task(name="tests.wait_for_file", base=Job)
+def wait_for_file(file: str) -> str:
+    """Append a line to `file`, and return when there is a file `<file>.go`."""
+    with Path(file).open("a") as log:
+        log.write("ran\n")
+    while not Path(f"{file}.go").exists():
+        time.sleep(0.02)
+    return "done"
+
+
 @app.task(name="tests.run_past_soft_limit", base=Job, soft_time_limit=1, time_limit=60)
 def run_past_soft_limit() -> None:
     """Run longer than the soft limit allows."""
