@@ -10,7 +10,7 @@ from typing import Any
 import redis
 from celery import Celery
 from celery.result import AsyncResult
-from kombu.exceptions import OperationalError
+from kombu.exceptions import LimitExceeded, OperationalError
 
 from tasks.errors import BadJob, Unreachable
 
@@ -22,6 +22,15 @@ class App(Celery):
     """Celery's app."""
 
     events_cls = "tasks.events:Events"
+
+    def _acquire_producer(self, timeout: float | None = None) -> Any:  # noqa: ANN401 (Celery's)
+        """Take a producer out of the pool, within `broker_pool_acquire_timeout`.
+
+        kombu waits so long for the producer, and then for ever for the connection that it needs.
+        """
+        pool: Any = self.producer_pool
+        pool._acquire_connection = lambda: pool.connections.acquire(block=True, timeout=timeout)  # noqa: SLF001 (kombu's)
+        return super()._acquire_producer(timeout=timeout)  # type: ignore[misc] # not in the stubs
 
     def send_task(
         self,
@@ -51,9 +60,12 @@ class App(Celery):
 def unreachable(error: Exception) -> Unreachable:
     """Say what an error of a publish means for the job."""
     cause = error.__cause__ if isinstance(error.__cause__, redis.RedisError) else error
-    # A server that answers has refused. What could not connect has sent nothing, but redis-py names
-    # that step in its message only.
-    if isinstance(cause, redis.ResponseError) or "connecting to" in str(cause):
+    # Without a connection, or with an answer that is a refusal, nothing is queued. What could not
+    # connect has sent nothing, but redis-py names that step in its message only.
+    is_full = isinstance(error.__cause__, LimitExceeded)
+    is_loading = isinstance(cause, redis.BusyLoadingError)
+    refused = is_full or is_loading or isinstance(cause, redis.ResponseError)
+    if refused or "connecting to" in str(cause):
         return Unreachable(str(error), "the job was not queued; schedule it again later")
     advice = "the job may have been queued; its id will tell when the broker is back"
     return Unreachable(str(error), advice, may_be_queued=True)

@@ -55,7 +55,8 @@ class ConsumingWorker:
     @property
     def is_consuming(self) -> bool:
         """Tell whether it takes jobs, or would if it were not busy."""
-        return self.silent < STALE_SECONDS or (self.runs_in_loop and self.held > 0)
+        is_busy = self.runs_in_loop and self.held > 0
+        return bool(self.queues) and (self.silent < STALE_SECONDS or is_busy)
 
 
 def workers() -> tuple[ConsumingWorker, ...]:

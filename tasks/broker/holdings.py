@@ -262,7 +262,10 @@ class Holdings:
 
     def _put_back(self, tags: list[str], *, died: bool = False, to_end: bool = False) -> int:
         where = "LPUSH" if to_end else "RPUSH"
-        arguments = [where, self.keys.prefix, self.keys.separator, int(died), *tags]
+        arguments: list[str | int] = [
+            *(where, self.keys.prefix, self.keys.separator, int(died)),
+            *tags,
+        ]
         return int(self._give_back(self._claim_keys(), arguments))
 
     def _drop(self, tag: str) -> bytes | None:

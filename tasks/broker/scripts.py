@@ -196,11 +196,12 @@ RELEASE_DUE = f"""
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
 local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, ARGV[1])
-for i = #due, 1, -1 do
-  local stored = redis.call('HGET', KEYS[2], due[i])
-  if not stored or enqueue(due[i], stored, 'RPUSH', ARGV[2], ARGV[3]) then
-    redis.call('ZREM', KEYS[1], due[i])
-    redis.call('HDEL', KEYS[2], due[i])
+-- Behind what waits, the earliest first: in front of it, each call would overtake the one before.
+for _, tag in ipairs(due) do
+  local stored = redis.call('HGET', KEYS[2], tag)
+  if not stored or enqueue(tag, stored, 'LPUSH', ARGV[2], ARGV[3]) then
+    redis.call('ZREM', KEYS[1], tag)
+    redis.call('HDEL', KEYS[2], tag)
   end
 end
 local next = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')

