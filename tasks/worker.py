@@ -21,6 +21,7 @@ from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.app.task import Context
 from celery.concurrency.solo import TaskPool as SoloPool
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import NotRegistered
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state
@@ -49,12 +50,24 @@ class BadBody(ValueError):
     """A message's body is not that of a job."""
 
 
+class GoneBack(Exception):
+    """A job waited in the pool, and its claim has gone back meanwhile: it must not start here."""
+
+
 class Consumer(CeleryConsumer):
     """Celery's consumer. Set by `worker_consumer`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(self.pool, SoloPool):
+            # It runs one job at a time, whatever --concurrency says, which is the number of
+            # processors by default: the others would wait here while another worker is idle.
+            self.initial_prefetch_count = self.prefetch_multiplier
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Handler:
         """Return what is called with each message of a queue."""
         start = super().create_task_handler(*args, **kwargs)
+        waits_in_pool = isinstance(self.pool, ThreadPool)
 
         def on_task_received(message: Message) -> None:
             check_headers(message.headers)
@@ -66,6 +79,7 @@ class Consumer(CeleryConsumer):
             elif due is not None and due - time() > SOON_SECONDS:
                 _channel(message).delay(message.delivery_tag, due)
             else:
+                message.waits_in_pool = waits_in_pool
                 start(message)
 
         return on_task_received
@@ -145,14 +159,33 @@ class Request(CeleryRequest):
     _acknowledgement: Callable[[], object] | None = None
 
     def revoked(self) -> bool:
-        """Tell whether the job was revoked. Celery asks this right before it hands it to the pool.
+        """Tell whether the job must not run. Celery asks this right before it hands it to the pool.
 
-        So a request that is not revoked has started, as far as giving it back is concerned.
+        It asks on receipt as well if the job expires; the request is not reserved then. What is
+        handed to processes, or to none, starts at once; what is handed to threads may wait there.
         """
-        found = bool(super().revoked())
-        if not found:
-            _channel(self.message).holdings.mark_started(self.message.delivery_tag)
-        return found
+        if super().revoked():
+            return True
+        if self not in state.reserved_requests or self.message.waits_in_pool:
+            return False
+        return not self._start()
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Note that the body runs; threads call this right before it.
+
+        Raises:
+            GoneBack: in a thread, which then leaves the job alone.
+
+        """
+        if self.message.waits_in_pool and not self._start():
+            raise GoneBack(self.id)
+        super().on_accepted(pid, time_accepted)
+
+    def _start(self) -> bool:
+        started = _channel(self.message).holdings.start(self.message.delivery_tag)
+        if not started:
+            _logger.info("job %s is not started: its claim has gone back", self.id)
+        return started
 
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False

@@ -345,7 +345,7 @@ def give_back_waiting() -> None:
     """Give back, on every server, what this process has claimed and not started."""
     for holdings in tuple(ClaimingChannel.all_holdings()):
         try:
-            given = holdings.give_back_waiting()
+            given = holdings.stop()
             holdings.flush()
         except CONNECTION_LOST as error:
             # Their leases end by themselves.

@@ -125,10 +125,13 @@ class Arena:
         *,
         queue: str = "default",
         countdown: float | None = None,
+        expires: float | None = None,
         **data: object,
     ) -> str:
         """Schedule a job and return its id."""
-        sent = self.client.send_task(name, kwargs=data, queue=queue, countdown=countdown)
+        sent = self.client.send_task(
+            name, kwargs=data, queue=queue, countdown=countdown, expires=expires
+        )
         return str(sent.id)
 
     def restart_broker(self) -> None:

@@ -56,7 +56,8 @@ def test_the_count_of_dead_workers_survives_them_and_the_server(
         if not crew or crew[-1].process.poll() is not None:
             if len(crew) == 1:
                 arena.restart_broker()
-            crew.append(arena.worker("solo", wait=False))
+            # The crowd is held together with the killer, and must not be given up with it.
+            crew.append(arena.worker("solo", prefetch=8, wait=False))
 
     wait_for(lambda: is_given_up(arena, bad), "the job's end", doing=supervise)
     assert_given_up(arena, bad, 1)

@@ -10,18 +10,17 @@ from tests.faults.campaign import Campaign
 from tests.faults.conftest import MakeArena
 from tests.support.waiting import wait_for
 
-NOT_YET = pytest.mark.xfail(
-    reason="what the threads pool has queued inside counts as started: back after a lease only"
-)
 
-
-@pytest.mark.parametrize("pool", ["prefork", pytest.param("threads", marks=NOT_YET)])
+@pytest.mark.parametrize("pool", ["prefork", "threads"])
+@pytest.mark.parametrize("expires", [None, 3_600.0], ids=["", "expires"])
 def test_what_waits_is_back_in_its_queue_before_what_runs_has_ended(
-    pool: Pool, make_arena: MakeArena
+    pool: Pool, expires: float | None, make_arena: MakeArena
 ) -> None:
     arena = make_arena()
     worker = arena.worker(pool, prefetch=4)
-    jobs = [arena.send("faults.work", number=number, seconds=3) for number in range(8)]
+    jobs = [
+        arena.send("faults.work", number=number, seconds=3, expires=expires) for number in range(8)
+    ]
     wait_for(lambda: not arena.queued(), "all jobs to be claimed")
     wait_for(lambda: len(arena.ledger.read().starts) == 2, "two of them to run")
     worker.process.terminate()
