@@ -33,6 +33,7 @@ from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
 from tasks.failed.message import RERUNS
+from tasks.pool import kept_jobs
 
 _logger = logging.getLogger("tasks.worker")
 
@@ -118,6 +119,14 @@ class Consumer(CeleryConsumer):
         )
         channel.holdings.on_renewal[:] = [beat]
         beat()
+
+    def on_close(self) -> None:
+        """Forget what has not started. Celery calls this without a connection, and at the end."""
+        with kept_jobs(self.pool) as forgotten:
+            super().on_close()
+        for request in forgotten:
+            with suppress(*CONNECTION_LOST):  # then its lease ends by itself
+                _channel(request.message).holdings.give_back([request.message.delivery_tag])
 
     def stop(self) -> None:
         """Stop consuming; what has not started goes back before the running jobs have ended."""

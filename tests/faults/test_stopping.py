@@ -1,11 +1,13 @@
 """A worker that is asked to stop finishes what runs, and gives the rest back at once."""
 
+import os
 import random
+import signal
 
 import pytest
 
 from tasks.states import JobState
-from tests.faults.arena import Pool
+from tests.faults.arena import Arena, Pool, Worker
 from tests.faults.campaign import Campaign
 from tests.faults.conftest import MakeArena
 from tests.support.waiting import wait_for
@@ -45,3 +47,48 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
     figures = campaign.run(["terminate"] * 4)
     assert (figures.lost, figures.ran_twice, figures.not_complete) == (0, 0, 0), figures
     assert figures.executed == figures.accepted
+
+
+def hand_over(arena: Arena) -> tuple[Worker, int, str]:
+    """Have a worker hand a job to its process, which is frozen; return both and the job's id."""
+    worker = arena.worker("prefork", concurrency=1)
+    wait_for(worker.children, "its process")
+    (process,) = worker.children()
+    os.kill(process, signal.SIGSTOP)
+    job_id = arena.send("faults.work", number=1, seconds=0)
+    worker.wait_until_printed("job received")
+    return worker, process, job_id
+
+
+def test_a_job_on_its_way_to_a_process_is_run_once_when_the_worker_stops(
+    make_arena: MakeArena,
+) -> None:
+    arena = make_arena(lease=1)
+    worker, process, job_id = hand_over(arena)
+    worker.process.terminate()
+    # It takes orders until it has closed its consumer.
+    clients = arena.broker.client
+    wait_for(lambda: clients.info("clients")["pubsub_clients"] == 0, "its consumer's end")
+    os.kill(process, signal.SIGCONT)
+    # Its process would wait 30 s for somebody to read the result.
+    assert worker.process.wait(20) == 0
+    assert arena.unacked() == 0
+    assert arena.queued() + len(arena.ledger.read().ends[1]) == 1
+    arena.worker("solo")
+    arena.wait_for_state(job_id, JobState.COMPLETE)
+    assert len(arena.ledger.read().starts[1]) == 1
+
+
+def test_a_job_on_its_way_to_a_process_is_acknowledged_over_the_next_connection(
+    make_arena: MakeArena,
+) -> None:
+    arena = make_arena(lease=1)
+    worker, process, job_id = hand_over(arena)
+    for kind in ("normal", "pubsub"):
+        arena.broker.client.client_kill_filter(_type=kind, skipme=True)
+    wait_for(lambda: worker.output().count("Connected to ") == 2, "the next connection")
+    os.kill(process, signal.SIGCONT)
+    arena.wait_for_state(job_id, JobState.COMPLETE)
+    wait_for(lambda: not arena.unacked() and not arena.queued(), "an acknowledgement")
+    arena.wait_for_state(arena.send("faults.work", number=2, seconds=0), JobState.COMPLETE)
+    assert [len(starts) for starts in arena.ledger.read().starts.values()] == [1, 1]
