@@ -71,6 +71,8 @@ class Consumer(CeleryConsumer):
         waits_in_pool = isinstance(self.pool, ThreadPool)
 
         def on_task_received(message: Message) -> None:
+            if _is_stopping():
+                return  # the rest of a batch: it goes back with what has not started
             check_headers(message.headers)
             check_body(message.payload)
             deaths = int(message.headers.get("deaths", 0))
@@ -304,6 +306,13 @@ def context_of(message: Message, worker: str) -> Context:
         hostname=worker,
         called_directly=False,
     )
+
+
+def _is_stopping() -> bool:
+    """Tell whether the worker was asked to stop; Celery sees to it at its next turn."""
+    asked = (state.should_stop, state.should_terminate)
+    # An exit code is as good as True, and the usual one is 0.
+    return any(one is not None and one is not False for one in asked)
 
 
 def _is_seconds(value: object) -> bool:

@@ -20,6 +20,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.json import dumps
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.broker import scripts
 from tasks.broker.envelope import read
@@ -95,8 +97,12 @@ class ClaimingChannel(kombu_redis.Channel):
         return redis.Redis(connection_pool=self.pool)
 
     def separate_client(self) -> redis.Redis:
-        """Return a client like `plain_client`, with connections of its own, and more patient."""
+        """Return a client like `plain_client`, with connections of its own, and more patient.
+
+        It sends nothing twice by itself: a claim whose answer is cut off has been done.
+        """
         pool = self._get_pool()
+        pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
         pool.connection_kwargs["socket_timeout"] = float(self.claim_timeout)
         return redis.Redis(connection_pool=pool)
 

@@ -111,8 +111,11 @@ class Holdings:
         """
         with self._lock:
             finished = self._collected()
-            answer = self._call_claim(sources, most, finished)
+            last = self._number
+            # Before it is sent: if the answer is cut off, these tags may be taken all the same, and
+            # a second claim under one of them would wipe out the first.
             self._number += most
+            answer = self._call_claim(sources, most, last, finished)
         found = [_read(row, sources) for row in answer]
         for claim in found:
             if isinstance(claim, Claim):
@@ -270,10 +273,10 @@ class Holdings:
         return found
 
     def _call_claim(
-        self, sources: Sequence[Source], most: int, finished: list[str]
+        self, sources: Sequence[Source], most: int, last: int, finished: list[str]
     ) -> list[list[bytes]]:
         names = [part for s in sources for part in (s.priority, json.dumps(s.queue))]
-        arguments = [most, self._prefix, self._number, len(finished), *finished, *names]
+        arguments = [most, self._prefix, last, len(finished), *finished, *names]
         try:
             return list(self._claim([*self._claim_keys(), *(s.key for s in sources)], arguments))
         except redis.RedisError:

@@ -1,7 +1,6 @@
 """One campaign: a load, three workers, faults at moments that a seed decides; then the count."""
 
 import random
-import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -100,11 +99,3 @@ class Campaign:
             return quiet >= QUIET_LOOKS or (not left and set(ledger.accepted) <= set(ledger.ends))
 
         wait_for(is_drained, "an empty queue", every=0.1, patience=90)
-
-    def dismiss(self) -> None:
-        """Stop the workers as a deploy does: what a frozen one still held comes to light."""
-        for worker in self.crew:
-            worker.signal_group(signal.SIGCONT)
-            worker.process.terminate()
-        for worker in self.crew:
-            worker.stop()

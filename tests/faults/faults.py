@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.faults.arena import Worker
+from tests.support.programs import GRACE
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
 
 def kill_group(campaign: "Campaign", victim: Worker) -> None:
     """Kill the whole worker, as the end of a machine or a container does."""
-    victim.signal_group(signal.SIGKILL)
-    victim.process.wait()
+    victim.stop()
     campaign.replace(victim)
 
 
 def kill_parent(campaign: "Campaign", victim: Worker) -> None:
     """Kill the main process only, as the kernel does when memory is short."""
     victim.process.kill()
-    victim.process.wait()
+    victim.process.wait(GRACE)
     campaign.replace(victim)
 
 

@@ -49,6 +49,18 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
     assert figures.executed == figures.accepted
 
 
+def test_solo_starts_nothing_more_of_what_it_has_claimed(make_arena: MakeArena) -> None:
+    arena = make_arena()
+    for number in range(4):
+        arena.send("faults.work", number=number, seconds=2)
+    worker = arena.worker("solo", prefetch=4, wait=False)
+    wait_for(lambda: arena.unacked() == 4, "all jobs to be claimed")
+    worker.process.terminate()
+    assert worker.process.wait(30) == 0
+    assert (arena.queued(), arena.unacked()) == (3, 0)
+    assert list(arena.ledger.read().starts) == list(arena.ledger.ends) == [0]
+
+
 def hand_over(arena: Arena) -> tuple[Worker, int, str]:
     """Have a worker hand a job to its process, which is frozen; return both and the job's id."""
     worker = arena.worker("prefork", concurrency=1)

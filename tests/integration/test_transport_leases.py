@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -224,3 +225,27 @@ def test_a_suspect_whose_lease_was_lost_does_not_start(url: str) -> None:
         die(url, one.tag)
         assert not frozen.start(one.tag)
         assert client.hvals("deaths") == [b"1"]
+
+
+def test_a_claim_whose_answer_is_cut_off_shares_no_tag_with_the_next_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = holder(url)
+    held.client.lpush("q", *range(4))
+    really = held._claim
+
+    def cut_off(*args: Any) -> None:
+        really(*args)
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as cut:
+        cut.setattr(held, "_claim", cut_off)
+        with pytest.raises(redis.ConnectionError):
+            claim(held, "q", 2)
+    assert [one.message for one in claim(held, "q", 2)] == [b"2", b"3"]
+    tags: Any = held.client.hkeys("unacked")
+    age(url, [tag.decode() for tag in tags], 60)
+    assert held.renew() == []
+    # Nobody knows of the first two, so nobody renews them.
+    assert holder(url).take_from_the_dead(10) == (2, [])
+    assert held.client.lrange("q", 0, -1) == [b"1", b"0"]
