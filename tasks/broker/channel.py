@@ -119,6 +119,17 @@ class ClaimingChannel(kombu_redis.Channel):
             client = self._shared_client
         yield client
 
+    def _size(self, queue: str) -> int:
+        """Return how many messages wait in the queue. Called for each queue at a worker's start.
+
+        A list whose key holds something else counts as empty; claiming from it reports it.
+        """
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for priority in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, priority))
+            sizes = pipe.execute(raise_on_error=False)
+        return sum(size for size in sizes if isinstance(size, int))
+
     def keys(self) -> Keys:
         """Return the names of the keys on this channel's server."""
         prefix = self.global_keyprefix

@@ -141,6 +141,11 @@ class Arena(ExitStack):
         self.broker.stop()
         self.broker = Valkey(self.directory, port=self.broker.port, options=DURABLE)
 
+    def cut_connections(self) -> None:
+        """Cut every connection to the broker but the one that tells it to."""
+        for kind in ("normal", "pubsub"):
+            self.broker.client.client_kill_filter(_type=kind, skipme=True)
+
     def queued(self, queue: str = "default") -> int:
         """Return how many messages wait."""
         return int(self.broker.client.llen(queue))

@@ -57,10 +57,9 @@ def restart_server(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG00
     campaign.arena.restart_broker()
 
 
-def cut_connections(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
+def cut(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
     """Cut every connection to the broker, the producer's too."""
-    for kind in ("normal", "pubsub"):
-        campaign.arena.broker.client.client_kill_filter(_type=kind, skipme=True)
+    campaign.arena.cut_connections()
 
 
 def forget_scripts(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
@@ -75,6 +74,6 @@ FAULTS: dict[str, Callable[["Campaign", Worker], None]] = {
     "terminate": terminate,
     "freeze": freeze,
     "restart server": restart_server,
-    "cut connections": cut_connections,
+    "cut connections": cut,
     "forget scripts": forget_scripts,
 }
