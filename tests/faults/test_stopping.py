@@ -21,7 +21,7 @@ def test_what_waits_is_back_in_its_queue_before_what_runs_has_ended(
     worker = arena.worker(pool, prefetch=4)
     jobs = [
         # Celery looks at a job that expires once more than at others before it starts.
-        arena.send("faults.work", number=number, seconds=3, expires=3_600 if number % 2 else None)
+        arena.send("faults.work", number=number, seconds=2, expires=3_600 if number % 2 else None)
         for number in range(8)
     ]
     wait_for(lambda: not arena.queued(), "all jobs to be claimed")
@@ -45,7 +45,7 @@ def test_a_rolling_restart_under_load_loses_and_doubles_nothing(
     pool: Pool, make_arena: MakeArena, chance: random.Random
 ) -> None:
     campaign = Campaign(make_arena(), pool, chance, workers=2)
-    figures = campaign.run(["terminate"] * 4)
+    figures = campaign.run(["terminate"] * 2)
     assert (figures.lost, figures.ran_twice, figures.not_complete) == (0, 0, 0), figures
     assert figures.executed == figures.accepted
 
