@@ -9,10 +9,8 @@
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from numbers import Real
 from time import time
 from typing import Any
 
@@ -23,7 +21,6 @@ from celery.app.task import Context
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import NotRegistered
-from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
@@ -32,7 +29,7 @@ from kombu.transport.virtual import Message
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
-from tasks.failed.message import RERUNS
+from tasks.message import check_body, check_headers, due_at
 from tasks.pool import kept_jobs
 
 _logger = logging.getLogger("tasks.worker")
@@ -41,14 +38,6 @@ SOON_SECONDS = 0.5
 """A job that is due so soon waits in the worker; what is due later waits on the server."""
 
 Handler = Callable[[Message], object]
-
-
-class BadHeaders(ValueError):
-    """A message's headers are not those of a job."""
-
-
-class BadBody(ValueError):
-    """A message's body is not that of a job."""
 
 
 class GoneBack(Exception):
@@ -233,66 +222,6 @@ class Request(CeleryRequest):
             super().reject(requeue)
 
 
-def check_headers(headers: Mapping[str, Any]) -> None:
-    """Check the headers that Celery would trip over long after the message was accepted.
-
-    Raises:
-        BadHeaders: naming the first that is wrong.
-
-    """
-    for name in ("id", "task"):
-        if not isinstance(headers.get(name), str) or not headers[name]:
-            raise BadHeaders(f"header {name} must be text, not {headers.get(name)!r}")
-    for name in ("shadow", "root_id", "parent_id"):
-        if not isinstance(headers.get(name), (str, type(None))):
-            raise BadHeaders(f"header {name} must be text or null, not {headers[name]!r:.100}")
-    limits = headers.get("timelimit")
-    if limits is not None and not (
-        isinstance(limits, list) and len(limits) == 2 and all(map(_is_seconds, limits))
-    ):
-        raise BadHeaders(f"header timelimit must be two numbers or null, not {limits!r}")
-    for name in ("retries", RERUNS):
-        count = headers.get(name) or 0
-        if not isinstance(count, int) or count < 0:
-            raise BadHeaders(f"header {name} must be a count, not {count!r}")
-
-
-def check_body(body: Any) -> None:  # noqa: ANN401 (any decoded JSON)
-    """Check the parts of a body, which Celery would trip over when the job has run already.
-
-    Raises:
-        BadBody: saying what it must be.
-
-    """
-    if not (isinstance(body, (list, tuple)) and len(body) == 3):
-        raise BadBody("a body must be a list of args, kwargs and embed")
-    args, kwargs, embed = body
-    for part, name, kinds in (
-        (args, "args", list),
-        (kwargs, "kwargs", dict),
-        (embed, "embed", dict),
-    ):
-        if not isinstance(part, kinds) and (part is not None or name != "embed"):
-            raise BadBody(f"{name} must be a {kinds.__name__}, not {part!r:.100}")
-
-
-def due_at(headers: Mapping[str, Any]) -> float | None:
-    """Return when the job is to run, in seconds since 1970; None for at once.
-
-    Raises:
-        BadHeaders: when the header is no time.
-
-    """
-    eta = headers.get("eta")
-    if eta is None:
-        return None
-    try:
-        due: datetime = maybe_make_aware(maybe_iso8601(eta))  # type: ignore[arg-type] # never None
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadHeaders(f"header eta must be a time in ISO 8601, not {eta!r}") from error
-    return float(due.timestamp())
-
-
 def context_of(message: Message, worker: str) -> Context:
     """Return the context of a job that was never started, for recording its failure."""
     args, kwargs, embed = message.payload
@@ -313,10 +242,6 @@ def _is_stopping() -> bool:
     asked = (state.should_stop, state.should_terminate)
     # An exit code is as good as True, and the usual one is 0.
     return any(one is not None and one is not False for one in asked)
-
-
-def _is_seconds(value: object) -> bool:
-    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
 
 
 def _as_lost(error: MemoryError) -> ExceptionInfo:
