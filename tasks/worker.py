@@ -9,10 +9,8 @@
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from datetime import datetime
-from numbers import Real
 from time import time
 from typing import Any
 
@@ -20,10 +18,9 @@ from billiard.einfo import ExceptionInfo
 from billiard.exceptions import WorkerLostError
 from celery import signals
 from celery.app.task import Context
-from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
+from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import NotRegistered
-from celery.utils.time import maybe_iso8601, maybe_make_aware
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
@@ -32,7 +29,8 @@ from kombu.transport.virtual import Message
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
-from tasks.failed.message import RERUNS
+from tasks.message import check_body, check_headers, due_at
+from tasks.pool import kept_jobs
 
 _logger = logging.getLogger("tasks.worker")
 
@@ -42,22 +40,28 @@ SOON_SECONDS = 0.5
 Handler = Callable[[Message], object]
 
 
-class BadHeaders(ValueError):
-    """A message's headers are not those of a job."""
-
-
-class BadBody(ValueError):
-    """A message's body is not that of a job."""
+class GoneBack(Exception):
+    """A job waited in the pool, and its claim has gone back meanwhile: it must not start here."""
 
 
 class Consumer(CeleryConsumer):
     """Celery's consumer. Set by `worker_consumer`."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if isinstance(self.pool, SoloPool):
+            # It runs one job at a time, whatever --concurrency says, which is the number of
+            # processors by default: the others would wait here while another worker is idle.
+            self.initial_prefetch_count = self.prefetch_multiplier
+
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Handler:
         """Return what is called with each message of a queue."""
         start = super().create_task_handler(*args, **kwargs)
+        waits_in_pool = isinstance(self.pool, ThreadPool)
 
         def on_task_received(message: Message) -> None:
+            if _is_stopping():
+                return  # the rest of a batch: it goes back with what has not started
             check_headers(message.headers)
             check_body(message.payload)
             deaths = int(message.headers.get("deaths", 0))
@@ -67,6 +71,7 @@ class Consumer(CeleryConsumer):
             elif due is not None and due - time() > SOON_SECONDS:
                 _channel(message).delay(message.delivery_tag, due)
             else:
+                message.waits_in_pool = waits_in_pool
                 start(message)
 
         return on_task_received
@@ -107,16 +112,12 @@ class Consumer(CeleryConsumer):
         beat()
 
     def on_close(self) -> None:
-        """Clear up after a lost connection.
-
-        Celery empties the prefork pool's buffer here, for the broker would deliver those jobs
-        again. But they are held by this process, which lives, and were to be held for ever.
-        """
-        super().on_close()
-        if isinstance(self.pool, PreforkPool):
-            running = {request.message.delivery_tag for request in state.active_requests}
-            for holdings in ClaimingChannel.all_holdings():
-                holdings.let_go([tag for tag in list(holdings.tags) if tag not in running])
+        """Forget what has not started. Celery calls this without a connection, and at the end."""
+        with kept_jobs(self.pool) as forgotten:
+            super().on_close()
+        for request in forgotten:
+            with suppress(*CONNECTION_LOST):  # then the lease keeper gives it back
+                _channel(request.message).holdings.give_back([request.message.delivery_tag])
 
     def stop(self) -> None:
         """Stop consuming; what has not started goes back before the running jobs have ended."""
@@ -158,14 +159,33 @@ class Request(CeleryRequest):
     _acknowledgement: Callable[[], object] | None = None
 
     def revoked(self) -> bool:
-        """Tell whether the job was revoked. Celery asks this right before it hands it to the pool.
+        """Tell whether the job must not run. Celery asks this right before it hands it to the pool.
 
-        So a request that is not revoked has started, as far as giving it back is concerned.
+        It asks on receipt as well if the job expires; the request is not reserved then. What is
+        handed to processes, or to none, starts at once; what is handed to threads may wait there.
         """
-        found = bool(super().revoked())
-        if not found:
-            _channel(self.message).holdings.mark_started(self.message.delivery_tag)
-        return found
+        if super().revoked():
+            return True
+        if self not in state.reserved_requests or self.message.waits_in_pool:
+            return False
+        return not self._start()
+
+    def on_accepted(self, pid: int, time_accepted: float) -> None:
+        """Note that the body runs; threads call this right before it.
+
+        Raises:
+            GoneBack: in a thread, which then leaves the job alone.
+
+        """
+        if self.message.waits_in_pool and not self._start():
+            raise GoneBack(self.id)
+        super().on_accepted(pid, time_accepted)
+
+    def _start(self) -> bool:
+        started = _channel(self.message).holdings.start(self.message.delivery_tag)
+        if not started:
+            _logger.info("job %s is not started: its claim has gone back", self.id)
+        return started
 
     def on_failure(
         self, exc_info: ExceptionInfo, send_failed_event: bool = True, return_ok: bool = False
@@ -202,66 +222,6 @@ class Request(CeleryRequest):
             super().reject(requeue)
 
 
-def check_headers(headers: Mapping[str, Any]) -> None:
-    """Check the headers that Celery would trip over long after the message was accepted.
-
-    Raises:
-        BadHeaders: naming the first that is wrong.
-
-    """
-    for name in ("id", "task"):
-        if not isinstance(headers.get(name), str) or not headers[name]:
-            raise BadHeaders(f"header {name} must be text, not {headers.get(name)!r}")
-    for name in ("shadow", "root_id", "parent_id"):
-        if not isinstance(headers.get(name), (str, type(None))):
-            raise BadHeaders(f"header {name} must be text or null, not {headers[name]!r:.100}")
-    limits = headers.get("timelimit")
-    if limits is not None and not (
-        isinstance(limits, list) and len(limits) == 2 and all(map(_is_seconds, limits))
-    ):
-        raise BadHeaders(f"header timelimit must be two numbers or null, not {limits!r}")
-    for name in ("retries", RERUNS):
-        count = headers.get(name) or 0
-        if not isinstance(count, int) or count < 0:
-            raise BadHeaders(f"header {name} must be a count, not {count!r}")
-
-
-def check_body(body: Any) -> None:  # noqa: ANN401 (any decoded JSON)
-    """Check the parts of a body, which Celery would trip over when the job has run already.
-
-    Raises:
-        BadBody: saying what it must be.
-
-    """
-    if not (isinstance(body, (list, tuple)) and len(body) == 3):
-        raise BadBody("a body must be a list of args, kwargs and embed")
-    args, kwargs, embed = body
-    for part, name, kinds in (
-        (args, "args", list),
-        (kwargs, "kwargs", dict),
-        (embed, "embed", dict),
-    ):
-        if not isinstance(part, kinds) and (part is not None or name != "embed"):
-            raise BadBody(f"{name} must be a {kinds.__name__}, not {part!r:.100}")
-
-
-def due_at(headers: Mapping[str, Any]) -> float | None:
-    """Return when the job is to run, in seconds since 1970; None for at once.
-
-    Raises:
-        BadHeaders: when the header is no time.
-
-    """
-    eta = headers.get("eta")
-    if eta is None:
-        return None
-    try:
-        due: datetime = maybe_make_aware(maybe_iso8601(eta))  # type: ignore[arg-type] # never None
-    except (AttributeError, TypeError, ValueError) as error:
-        raise BadHeaders(f"header eta must be a time in ISO 8601, not {eta!r}") from error
-    return float(due.timestamp())
-
-
 def context_of(message: Message, worker: str) -> Context:
     """Return the context of a job that was never started, for recording its failure."""
     args, kwargs, embed = message.payload
@@ -277,8 +237,11 @@ def context_of(message: Message, worker: str) -> Context:
     )
 
 
-def _is_seconds(value: object) -> bool:
-    return value is None or (isinstance(value, Real) and not isinstance(value, bool))
+def _is_stopping() -> bool:
+    """Tell whether the worker was asked to stop; Celery sees to it at its next turn."""
+    asked = (state.should_stop, state.should_terminate)
+    # An exit code is as good as True, and the usual one is 0.
+    return any(one is not None and one is not False for one in asked)
 
 
 def _as_lost(error: MemoryError) -> ExceptionInfo:

@@ -21,6 +21,8 @@ from kombu.exceptions import OperationalError
 from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
 from kombu.utils.json import dumps
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from tasks.broker import scripts
 from tasks.broker.envelope import read
@@ -96,8 +98,12 @@ class ClaimingChannel(kombu_redis.Channel):
         return redis.Redis(connection_pool=self.pool)
 
     def separate_client(self) -> redis.Redis:
-        """Return a client like `plain_client`, with connections of its own, and more patient."""
+        """Return a client like `plain_client`, with connections of its own, and more patient.
+
+        It sends nothing twice by itself: a claim whose answer is cut off has been done.
+        """
         pool = self._get_pool()
+        pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
         pool.connection_kwargs["socket_timeout"] = float(self.claim_timeout)
         return redis.Redis(connection_pool=pool)
 
@@ -113,6 +119,17 @@ class ClaimingChannel(kombu_redis.Channel):
                 self._shared_client = self._create_client()
             client = self._shared_client
         yield client
+
+    def _size(self, queue: str) -> int:
+        """Return how many messages wait in the queue. Called for each queue at a worker's start.
+
+        A list whose key holds something else counts as empty; claiming from it reports it.
+        """
+        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
+            for priority in self.priority_steps:
+                pipe.llen(self._q_for_pri(queue, priority))
+            sizes = pipe.execute(raise_on_error=False)
+        return sum(size for size in sizes if isinstance(size, int))
 
     def keys(self) -> Keys:
         """Return the names of the keys on this channel's server."""
@@ -361,7 +378,7 @@ def give_back_waiting() -> None:
     """Give back, on every server, what this process has claimed and not started."""
     for holdings in tuple(ClaimingChannel.all_holdings()):
         try:
-            given = holdings.give_back_waiting()
+            given = holdings.stop()
             holdings.flush()
         except CONNECTION_LOST as error:
             # Their leases end by themselves.

@@ -5,6 +5,7 @@ keeps its claim, and is acknowledged over the next connection.
 """
 
 import json
+import logging
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +18,8 @@ from weakref import WeakSet
 import redis
 
 from tasks.broker import scripts
+
+_logger = logging.getLogger("tasks.broker")
 
 OWN_TAGS = "lane-"
 """How the delivery tags begin that are given here, and those of stock workers do not."""
@@ -97,6 +100,8 @@ class Holdings:
         self.consumers: WeakSet[object] = WeakSet()
         """The channels that consume and put what they get in here."""
         self._started: set[str] = set()
+        self._starting = Lock()
+        """Held while it is decided whether a claim starts or goes back."""
         self._stopping = False
         self._acknowledged: deque[str] = deque()
         self._loose: list[Loose] = []
@@ -111,6 +116,7 @@ class Holdings:
         self._take_from_the_dead = script(scripts.TAKE_FROM_THE_DEAD)
         self._delay = script(scripts.DELAY)
         self._release_due = script(scripts.RELEASE_DUE)
+        self._start_suspect = script(scripts.START_SUSPECT)
         self._forget_deaths = script(scripts.FORGET_DEATHS)
         self._quarantine = script(scripts.QUARANTINE)
 
@@ -133,16 +139,8 @@ class Holdings:
                 self.tags[claim.tag] = claim.message if claim.deaths else None
         return found
 
-    def let_go(self, tags: Iterable[str]) -> None:
-        """Hold these claims no more; the lease keeper gives them back."""
-        loose = list(tags)
-        for tag in loose:
-            self._drop(tag)
-        if loose:
-            self._loose.append(Loose(loose))
-
     def give_back_loose(self) -> int:
-        """Put back what was let go, or claimed without our knowing; return how many messages.
+        """Put back what could not be, or was claimed without our knowing; return how many messages.
 
         Else they would wait for their lease to end, and be counted as the deaths of a worker.
         """
@@ -154,19 +152,26 @@ class Holdings:
                 self._loose.remove(loose)
         return given
 
-    def mark_started(self, tag: str) -> None:
-        """Note that the job of this claim is on its way; it is not given back when stopping."""
-        self._started.add(tag)
+    def start(self, tag: str) -> bool:
+        """Note that the job of this claim starts now; from here on it is not given back.
+
+        False: the claim has gone back or was lost meanwhile, and the job must not start here.
+        """
+        with self._starting:
+            if tag not in self.tags:
+                return False
+            self._started.add(tag)
+        return self.tags.get(tag) is None or self._start_as_suspect(tag)
 
     def is_started(self, tag: str) -> bool:
-        """Tell whether `mark_started` was called for this claim."""
+        """Tell whether the job of this claim has started."""
         return tag in self._started
 
     def acknowledge(self, tag: str) -> None:
         """Be done with the claim. It is sent with the next claim or the next `flush`."""
         message = self._drop(tag)
         if message is not None:
-            self._forget_deaths([self.keys.deaths], [message])
+            self._forget_deaths([self.keys.deaths], [tag, message])
         self._acknowledged.append(tag)
         if self._stopping or len(self._acknowledged) >= FLUSH_AT:
             self.flush()
@@ -205,14 +210,26 @@ class Holdings:
                 self._loose.append(Loose(known))
             raise
 
-    def give_back_waiting(self) -> int:
+    def give_back_waiting(self, tags: Iterable[str] | None = None) -> int:
+        """Put back those of the claims (by default, of all) whose job has not started.
+
+        It cannot start any more then: `start` answers False.
+        """
+        with self._starting:
+            asked = list(self.tags) if tags is None else tags
+            waiting = [tag for tag in asked if not self.is_started(tag)]
+            for tag in waiting:
+                self._drop(tag)
+        return self.give_back(waiting)
+
+    def stop(self) -> int:
         """Put back every claim whose job has not started: the worker stops.
 
         From now on acknowledgements are sent at once. Jobs that end while the worker stops are
         acknowledged when its loop closes, which takes no further turn to send them in.
         """
         self._stopping = True
-        return self.give_back([tag for tag in list(self.tags) if not self.is_started(tag)])
+        return self.give_back_waiting()
 
     def renew(self) -> list[str]:
         """Renew the lease of all that is held; return the tags that are held no more."""
@@ -261,12 +278,24 @@ class Holdings:
         return bool(self._quarantine(keys, [tag, json.dumps(about), most]))
 
     def _put_back(self, tags: list[str], *, died: bool = False, to_end: bool = False) -> int:
-        where = "LPUSH" if to_end else "RPUSH"
         arguments: list[str | int] = [
-            *(where, self.keys.prefix, self.keys.separator, int(died)),
+            "LPUSH" if to_end else "RPUSH",
+            *(self.keys.prefix, self.keys.separator, scripts.SURELY if died else ""),
             *tags,
         ]
         return int(self._give_back(self._claim_keys(), arguments))
+
+    def _start_as_suspect(self, tag: str) -> bool:
+        """Write down that a job starts that workers have died over; False: the claim was lost."""
+        try:
+            held = self._start_suspect([self.keys.unacked, self.keys.deaths], [tag])
+        except redis.RedisError as error:
+            # It may run: the server being away is no reason to hold it back, or to lose the claim.
+            _logger.warning("if the worker dies over %s, that will not be counted: %s", tag, error)
+            return True
+        if not held:
+            self._drop(tag)
+        return bool(held)
 
     def _drop(self, tag: str) -> bytes | None:
         self._started.discard(tag)

@@ -67,7 +67,7 @@ class QoS(kombu_redis.QoS):
         """
         holdings = self.channel.holdings
         own = [tag for tag in self._delivered if tag.startswith(OWN_TAGS)]
-        holdings.give_back(tag for tag in own if not holdings.is_started(tag))
+        holdings.give_back_waiting(own)
         for tag in own:
             self._delivered.pop(tag, None)
         super().restore_unacked(client)

@@ -15,6 +15,11 @@ from a message's SHA-1 to how many claims of it have ended with their worker. It
 healthy system. Messages whose time has not come wait in `delayed`, a sorted set of tags by the
 time that they are due, and `delayed.messages`, a hash like `unacked`: no worker holds them.
 
+A message that is in `deaths` is a suspect, and from then on only what its own job does counts: when
+that starts, the claim's tag is written into `deaths` too, and the end of a worker that held it
+unstarted changes nothing. So a bystander is counted once, and only a suspect's start costs a
+command.
+
 Time is the server's, so clocks of machines need not agree. Needs Redis 6.2 or Valkey 7.2: RPOP
 with a count.
 """
@@ -108,6 +113,8 @@ ACKNOWLEDGE = f"""
 acknowledge(1, #ARGV)
 """
 
+SURELY, PERHAPS = "1", "?"
+
 _ENQUEUE = f"""
 {RING}
 -- Own tags end in the priority of the list that their message came from.
@@ -127,15 +134,20 @@ end
 
 _PUT_BACK = f"""
 {_ENQUEUE}
+-- died: '' if the claim has not ended with its worker, '{SURELY}' if it was its job that ran there,
+--       '{PERHAPS}' if it is not known whether the job had started.
 local function put_back(tag, command, prefix, separator, died)
   local stored = redis.call('HGET', KEYS[1], tag)
   local message = stored and enqueue(tag, stored, command, prefix, separator)
   if stored and not message then return 0 end
   redis.call('ZREM', KEYS[2], tag)
   redis.call('HDEL', KEYS[1], tag)
+  local started = redis.call('HDEL', KEYS[3], tag) == 1
   if not stored then return 0 end
-  if died then
-    redis.call('HINCRBY', KEYS[3], redis.sha1hex(message), 1)
+  if died == '' then return 1 end
+  local digest = redis.sha1hex(message)
+  if died == '{SURELY}' or started or redis.call('HEXISTS', KEYS[3], digest) == 0 then
+    redis.call('HINCRBY', KEYS[3], digest, 1)
     redis.call('EXPIRE', KEYS[3], {30 * 86_400})
   end
   return 1
@@ -146,10 +158,10 @@ GIVE_BACK = f"""
 {_PUT_BACK}
 -- KEYS: unacked, index, deaths
 -- ARGV: 'RPUSH' for the front of the queue or 'LPUSH' for its end, prefix of keys, separator of
---       priorities, '1' if the claims died, tag ...   answers how many went back
+--       priorities, how the claims died (see put_back), tag ...   answers how many went back
 local given = 0
 for i = #ARGV, 5, -1 do
-  given = given + put_back(ARGV[i], ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1')
+  given = given + put_back(ARGV[i], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
 end
 return given
 """
@@ -173,7 +185,7 @@ repeat
 until #page < 1000 or #own >= most or from >= 10000
 local given = 0
 for i = math.min(#own, most), 1, -1 do
-  given = given + put_back(own[i], 'RPUSH', ARGV[4], ARGV[5], true)
+  given = given + put_back(own[i], 'RPUSH', ARGV[4], ARGV[5], '{PERHAPS}')
 end
 return {{given, others}}
 """
@@ -221,9 +233,16 @@ end
 return lost
 """
 
+START_SUSPECT = """
+-- KEYS: unacked, deaths   ARGV: tag   answers 1, or 0 if the claim was lost meanwhile
+if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
+redis.call('HSET', KEYS[2], ARGV[1], 1)
+return 1
+"""
+
 FORGET_DEATHS = """
--- KEYS: deaths   ARGV: message ...
-for _, message in ipairs(ARGV) do redis.call('HDEL', KEYS[1], redis.sha1hex(message)) end
+-- KEYS: deaths   ARGV: tag, message
+redis.call('HDEL', KEYS[1], ARGV[1], redis.sha1hex(ARGV[2]))
 """
 
 QUARANTINE = """

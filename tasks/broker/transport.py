@@ -6,6 +6,7 @@ events), queues that need no acknowledgement (replies to control commands). Of t
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from socket import socketpair
 from time import monotonic
 from typing import Any
@@ -98,4 +99,11 @@ def _nudge_of(loop: Hub) -> Callable[[], object]:
     ours.setblocking(False)
     theirs.setblocking(False)
     loop.add_reader(theirs, lambda: theirs.recv(1_024))
-    return lambda: ours.send(b".")
+
+    def nudge() -> None:
+        # A loop that is reset runs what is left to do when it has forgotten its readers: an error
+        # here would keep the rest from being cleaned up.
+        with suppress(OSError):
+            ours.send(b".")
+
+    return nudge

@@ -2,15 +2,21 @@
 
     python -m tests.faults [--seed 1] [--kills 66] [--stock-kills 30]
 
-Ends with 1 if a job was lost, an effect doubled or a state wrong here, or if the stock transport
-lost nothing: then the count itself could not be trusted.
+Every wait has its end, and each campaign as a whole has one too; what goes beyond it ends the run
+with an error that names the directory of the logs. Ends with 1 if a job was lost, an effect doubled
+or a state wrong here, or if the stock transport lost nothing: then the count itself could not be
+trusted.
 """
 
 import argparse
 import random
+import shutil
+import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
@@ -20,6 +26,9 @@ from tests.faults.campaign import Campaign, plan_of
 from tests.faults.figures import Figures, middle_and_most
 
 DEFAULT_LEASE = 10.0
+SECONDS_A_FAULT, SECONDS_AT_LEAST = 30, 180
+"""How long a campaign may take, several times what it does on two busy cores."""
+
 HEAD = (
     *("transport", "pool", "lease", "kills", "other faults", "accepted", "refused", "executed"),
     *("lost", "given up", "ran twice", "effects twice", "not Complete", "recovery, s"),
@@ -37,6 +46,22 @@ def plan(chance: random.Random, pool: Pool, kills: int, *, others: bool) -> list
     return plan_of(chance, **counts)
 
 
+@contextmanager
+def at_most(seconds: int, what: str) -> Iterator[None]:
+    """Raise TimeoutError, naming what it was, in whatever is still going on after these seconds."""
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError(f"not at its end after {seconds} s: {what}")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def run(
     console: Console,
     transport: Transport,
@@ -51,9 +76,11 @@ def run(
     chance = random.Random(f"{seed} {transport} {pool} {lease}")  # noqa: S311 (no secret)
     name, begun = f"{transport:5} {pool:7} lease {lease:g} s", time.monotonic()
     faults = plan(chance, pool, kills, others=others)
+    directory = Path(tempfile.mkdtemp(prefix="faults-"))
+    seconds = SECONDS_AT_LEAST + SECONDS_A_FAULT * len(faults)
     with (
-        tempfile.TemporaryDirectory(prefix="faults-") as directory,
-        Arena(Path(directory), lease=lease, transport=transport) as arena,
+        at_most(seconds, f"{name}, logs in {directory}"),
+        Arena(directory, lease=lease, transport=transport) as arena,
         console.status(name) as status,
     ):
 
@@ -63,9 +90,11 @@ def run(
                 f"{figures.accepted} jobs accepted, {figures.executed} executed"
             )
 
-        campaign = Campaign(arena, pool, chance, tell=tell)
-        figures = campaign.run(faults)
-        campaign.dismiss()
+        figures = Campaign(arena, pool, chance, tell=tell).run(faults)
+    if transport == "ours" and figures.broken_promises:
+        console.print(f"{name}: logs in {directory}")
+    else:
+        shutil.rmtree(directory)
     console.print(f"{name}: {figures.faults.total()} faults in {time.monotonic() - begun:.0f} s")
     cells = row(transport, pool, lease, figures)
     # At once: what is measured shall not be lost if a later campaign cannot end.

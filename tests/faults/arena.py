@@ -4,18 +4,17 @@ import json
 import os
 import signal
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from celery import Celery
 
 from tasks.states import JobState, from_celery
 from tests.faults.bodies import STOCK_TIMEOUT
 from tests.faults.ledger import Ledger
-from tests.support.programs import Program
+from tests.support.programs import GRACE, Program
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
 
@@ -53,30 +52,30 @@ class Worker(Program):
             os.killpg(self.pid, signum)
 
     def stop(self) -> int:
-        """End it, wake it first if it is frozen, and leave nobody of its group behind."""
-        self.signal_group(signal.SIGCONT)
-        code = super().stop()
+        """Kill it, frozen or not, and whoever is left of its group."""
         self.signal_group(signal.SIGKILL)
-        return code
+        return self.process.wait(GRACE)
 
 
-class Arena:
+class Arena(ExitStack):
     """Two servers and the workers that were started on them; all end with the arena."""
 
     def __init__(
         self, directory: Path, *, lease: float = 2, transport: Transport = "ours", **env: str
     ) -> None:
+        super().__init__()
         self.directory = directory
         self.transport: Transport = transport
         self.lease = lease
         self.workers: list[Worker] = []
         (directory / "book").mkdir()
-        self._book = Valkey(directory / "book")
+        book = self.enter_context(Valkey(directory / "book"))
         self.broker = Valkey(directory, options=DURABLE)
-        self.ledger = Ledger(self._book.client)
+        self.callback(self._stop_broker)
+        self.ledger = Ledger(book.client)
         self.env = {
             "BROKER_URL": self.broker.url,
-            "BOOK_URL": self._book.url,
+            "BOOK_URL": book.url,
             "STATE_DIR": str(directory),
             "LEASE": str(lease),
             **env,
@@ -101,6 +100,7 @@ class Arena:
         worker = Worker.python(*argv, log=self.directory / f"{name}.log", env=self.env)
         worker.name = name
         self.workers.append(worker)
+        self.callback(worker.stop)
         if wait:
             worker.wait_until_printed(" ready.")
         return worker
@@ -117,6 +117,7 @@ class Arena:
         app.config_from_object("celeryconfig")
         backend = f"tasks.results:ResultBackend+{self.broker.url}"
         app.conf.update(broker_url=self.broker.url, result_backend=backend)
+        self.callback(app.close)
         return app
 
     def send(
@@ -125,18 +126,25 @@ class Arena:
         *,
         queue: str = "default",
         countdown: float | None = None,
+        expires: float | None = None,
         **data: object,
     ) -> str:
         """Schedule a job and return its id."""
-        sent = self.client.send_task(name, kwargs=data, queue=queue, countdown=countdown)
+        sent = self.client.send_task(
+            name, kwargs=data, queue=queue, countdown=countdown, expires=expires
+        )
         return str(sent.id)
 
     def restart_broker(self) -> None:
         """Kill the broker and start it again on what it has on disk."""
         self.broker.kill()
-        self.broker.process.wait()
-        self.broker.client.close()
+        self.broker.stop()
         self.broker = Valkey(self.directory, port=self.broker.port, options=DURABLE)
+
+    def cut_connections(self) -> None:
+        """Cut every connection to the broker but the one that tells it to."""
+        for kind in ("normal", "pubsub"):
+            self.broker.client.client_kill_filter(_type=kind, skipme=True)
 
     def queued(self, queue: str = "default") -> int:
         """Return how many messages wait."""
@@ -170,20 +178,6 @@ class Arena:
         """Wait until the job is in this state."""
         wait_for(lambda: self.state(job_id) is state, f"{job_id} to be {state}")
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for worker in self.workers:
-            if kind or worker.process.poll() is not None:
-                worker.signal_group(signal.SIGKILL)
-            worker.stop()
-        if "client" in vars(self):
-            self.client.close()
+    def _stop_broker(self) -> None:
+        """Stop the one that there is at the end."""
         self.broker.stop()
-        self._book.stop()

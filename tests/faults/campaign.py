@@ -1,7 +1,6 @@
 """One campaign: a load, three workers, faults at moments that a seed decides; then the count."""
 
 import random
-import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -61,9 +60,9 @@ class Campaign:
         return self.figures
 
     def commit(self, name: str, producer: Program) -> None:
-        """Wait for a worker under load, then for a moment of chance, and do it."""
+        """Wait for workers under load, then for a moment of chance, and do it to one of them."""
         producer.check_alive()
-        (victim,) = wait_for(self.workers_under_load, "a worker under load", every=0.01)
+        victim = self.chance.choice(wait_for(self.workers_under_load, "a load", every=0.01))
         time.sleep(self.chance.uniform(0, 0.3))  # the moment is what chance decides
         FAULTS[name](self, victim)
         self.figures.faults[name] += 1
@@ -71,10 +70,10 @@ class Campaign:
         self._tell(self.figures)
 
     def workers_under_load(self) -> list[Worker]:
-        """Return one of the workers that run jobs, or none if none does."""
+        """Return the workers that run jobs, if two do: one is the victim, the other takes over."""
         self.arena.ledger.read()
         busy = [w for w in self.crew if self.arena.ledger.running(w.node)]
-        return [self.chance.choice(busy)] if busy else []
+        return busy if len(busy) > 1 else []
 
     def hire(self) -> Worker:
         """Start another worker, while the others work."""
@@ -100,11 +99,3 @@ class Campaign:
             return quiet >= QUIET_LOOKS or (not left and set(ledger.accepted) <= set(ledger.ends))
 
         wait_for(is_drained, "an empty queue", every=0.1, patience=90)
-
-    def dismiss(self) -> None:
-        """Stop the workers as a deploy does: what a frozen one still held comes to light."""
-        for worker in self.crew:
-            worker.signal_group(signal.SIGCONT)
-            worker.process.terminate()
-        for worker in self.crew:
-            worker.stop()

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tests.faults.arena import Worker
+from tests.support.programs import GRACE
 from tests.support.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -16,15 +17,14 @@ if TYPE_CHECKING:
 
 def kill_group(campaign: "Campaign", victim: Worker) -> None:
     """Kill the whole worker, as the end of a machine or a container does."""
-    victim.signal_group(signal.SIGKILL)
-    victim.process.wait()
+    victim.stop()
     campaign.replace(victim)
 
 
 def kill_parent(campaign: "Campaign", victim: Worker) -> None:
     """Kill the main process only, as the kernel does when memory is short."""
     victim.process.kill()
-    victim.process.wait()
+    victim.process.wait(GRACE)
     campaign.replace(victim)
 
 
@@ -57,10 +57,9 @@ def restart_server(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG00
     campaign.arena.restart_broker()
 
 
-def cut_connections(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
+def cut(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
     """Cut every connection to the broker, the producer's too."""
-    for kind in ("normal", "pubsub"):
-        campaign.arena.broker.client.client_kill_filter(_type=kind, skipme=True)
+    campaign.arena.cut_connections()
 
 
 def forget_scripts(campaign: "Campaign", victim: Worker) -> None:  # noqa: ARG001
@@ -75,6 +74,6 @@ FAULTS: dict[str, Callable[["Campaign", Worker], None]] = {
     "terminate": terminate,
     "freeze": freeze,
     "restart server": restart_server,
-    "cut connections": cut_connections,
+    "cut connections": cut,
     "forget scripts": forget_scripts,
 }

@@ -41,6 +41,11 @@ class Figures:
         """How many processes or groups were killed with SIGKILL."""
         return sum(self.faults[name] for name in KILLS)
 
+    @property
+    def broken_promises(self) -> int:
+        """How many jobs have come to what must not be."""
+        return self.lost + self.effects_twice + self.not_complete
+
     def look(self, arena: Arena) -> None:
         """Bring up to date what can be told at any time."""
         ledger = arena.ledger.read()

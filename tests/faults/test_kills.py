@@ -19,7 +19,7 @@ def test_no_accepted_job_is_lost_and_no_effect_doubled_whatever_is_killed(
     campaign = Campaign(make_arena(), pool, chance)
     plan = plan_of(
         chance,
-        kill_group=3,
+        kill_group=2,
         kill_parent=2,
         kill_child=2,
         terminate=1,
@@ -48,7 +48,7 @@ def test_with_the_default_lease_a_dead_workers_jobs_are_done_within_15_seconds(
     make_arena: MakeArena, chance: random.Random
 ) -> None:
     campaign = Campaign(make_arena(lease=DEFAULT_LEASE), "threads", chance)
-    figures = campaign.run(plan_of(chance, kill_group=6))
+    figures = campaign.run(plan_of(chance, kill_group=3))
     assert figures.recoveries
     assert sorted(figures.recoveries)[len(figures.recoveries) // 2] <= 15, middle_and_most(
         figures.recoveries

@@ -55,3 +55,14 @@ def test_a_worker_frozen_past_its_lease_neither_acknowledges_nor_records_over_th
     arena.wait_for_state(job_id, JobState.COMPLETE)
     wait_for(lambda: not arena.unacked(), "the claim's end")
     assert [end.worker for end in arena.ledger.read().ends[1]] == [frozen.node, other.node]
+
+
+def test_a_busy_solo_worker_leaves_the_next_job_to_others_whatever_its_concurrency(
+    make_arena: MakeArena,
+) -> None:
+    arena = make_arena()
+    for number in range(3):
+        arena.send("faults.work", number=number, seconds=2)
+    worker = arena.worker("solo", concurrency=4, wait=False)
+    wait_for(lambda: arena.ledger.read().running(worker.node), "the first to run")
+    assert (arena.unacked(), arena.queued()) == (1, 2)

@@ -1,12 +1,15 @@
 """How messages are claimed, acknowledged and put back, over plain kombu connections."""
 
+import gc
 import json
 from collections.abc import Iterator
 
 import pytest
 from kombu import Exchange, Queue
+from kombu.asynchronous import Hub
 
 from tasks.broker.scripts import BELL_TOKENS
+from tasks.broker.transport import _nudge_of
 from tests.support.servers import MANY_DATABASES, Party, client_of, fresh_database
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
@@ -184,3 +187,18 @@ def test_any_name_of_a_queue_works(url: str, name: str) -> None:
             before = client.lrange(name, 0, -1)
             assert party.take(2) == [1, 2]
         assert client.lrange(name, 0, -1) == before
+
+
+@pytest.mark.filterwarnings(
+    # Its two sockets end by being forgotten, the one with the loop's readers.
+    "ignore::ResourceWarning",
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+def test_a_loop_that_was_reset_may_still_be_nudged() -> None:
+    loop = Hub()
+    nudge = _nudge_of(loop)
+    loop.reset()
+    nudge()
+    loop.close()
+    del nudge
+    gc.collect()

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -153,3 +154,98 @@ def test_every_key_of_a_full_cycle_carries_the_prefix(url: str) -> None:
             message.ack()
         assert client.hlen("shop:unacked") == 0
         assert {bytes(key)[:5] for key in client.scan_iter()} == {b"shop:"}
+
+
+def held_by(url: str, *, deaths: int) -> tuple[Holdings, Claim]:
+    """Claim the only message of `q`, which so many workers have died over."""
+    held = holder(url)
+    (one,) = claim(held, "q")
+    assert one.deaths == deaths
+    return held, one
+
+
+def die(url: str, tag: str) -> None:
+    age(url, [tag], 60)
+    assert holder(url).take_from_the_dead(10) == (1, [])
+
+
+def test_a_bystander_of_any_number_of_deaths_is_counted_once(url: str) -> None:
+    with client_of(url) as client:
+        client.lpush("q", "bystander")
+    for deaths in (0, 1, 1, 1):
+        _, one = held_by(url, deaths=deaths)
+        die(url, one.tag)
+
+
+def test_every_death_of_a_job_that_had_started_is_counted(url: str) -> None:
+    with client_of(url) as client:
+        client.lpush("q", "killer")
+    for deaths in range(4):
+        held, one = held_by(url, deaths=deaths)
+        assert held.start(one.tag)
+        die(url, one.tag)
+
+
+@pytest.mark.parametrize("end", ["acknowledge", "give back"])
+def test_a_start_that_was_noted_is_forgotten_with_its_claim(url: str, end: str) -> None:
+    with client_of(url) as client:
+        client.lpush("q", "suspect")
+        _, first = held_by(url, deaths=0)
+        die(url, first.tag)
+        held, one = held_by(url, deaths=1)
+        assert held.start(one.tag)
+        assert client.hlen("deaths") == 2
+        if end == "acknowledge":
+            held.acknowledge(one.tag)
+            held.flush()
+            assert client.exists("deaths", "unacked", "unacked_index", "q") == 0
+        else:
+            held.give_back([one.tag])
+            assert client.hvals("deaths") == [b"1"]
+
+
+def test_what_has_gone_back_does_not_start(url: str) -> None:
+    with client_of(url) as client:
+        client.lpush("q", 1, 2)
+        held = holder(url)
+        first, second = claim(held, "q")
+        assert held.start(first.tag)
+        assert held.give_back_waiting() == 1
+        assert not held.start(second.tag)
+        assert client.lrange("q", 0, -1) == [b"2"]
+        assert client.hkeys("unacked") == [first.tag.encode()]
+
+
+def test_a_suspect_whose_lease_was_lost_does_not_start(url: str) -> None:
+    with client_of(url) as client:
+        client.lpush("q", "suspect")
+        _, first = held_by(url, deaths=0)
+        die(url, first.tag)
+        frozen, one = held_by(url, deaths=1)
+        die(url, one.tag)
+        assert not frozen.start(one.tag)
+        assert client.hvals("deaths") == [b"1"]
+
+
+def test_a_claim_whose_answer_is_cut_off_shares_no_tag_with_the_next_one(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = holder(url)
+    held.client.lpush("q", *range(4))
+    really = held._claim
+
+    def cut_off(*args: Any) -> None:
+        really(*args)
+        raise redis.ConnectionError
+
+    with monkeypatch.context() as cut:
+        cut.setattr(held, "_claim", cut_off)
+        with pytest.raises(redis.ConnectionError):
+            claim(held, "q", 2)
+    assert [one.message for one in claim(held, "q", 2)] == [b"2", b"3"]
+    tags: Any = held.client.hkeys("unacked")
+    age(url, [tag.decode() for tag in tags], 60)
+    assert held.renew() == []
+    # Nobody knows of the first two, so nobody renews them.
+    assert holder(url).take_from_the_dead(10) == (2, [])
+    assert held.client.lrange("q", 0, -1) == [b"1", b"0"]

@@ -24,7 +24,8 @@ class Valkey(Program):
             ],
             log=directory / f"valkey-{self.port}.log",
         )
-        self.client = redis.Redis(port=self.port)
+        # Longer than anything takes; a test should fail rather than wait for a dead server.
+        self.client = redis.Redis(port=self.port, socket_timeout=30)
         wait_for(self._answers, "a PONG from Valkey", doing=self.check_alive)
 
     def _answers(self) -> bool:

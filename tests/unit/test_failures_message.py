@@ -16,7 +16,7 @@ from tasks.errors import BadJob
 from tasks.failed.message import CHANGED, arguments, compose, run_again
 from tasks.failed.options import seconds
 from tasks.failed.screen import ago, plain
-from tasks.worker import BadHeaders, check_headers
+from tasks.message import BadHeaders, check_headers
 
 APP = App("unit", set_as_current=False)
 
