@@ -69,6 +69,8 @@ def test_a_worker_that_answers_a_ping_and_has_left_its_last_queue_is_not_ready(
     with start_worker(tmp_path / "w.log", broker_url=valkey.url, queues=QUEUE):
         wait_for(lambda: liveness.is_ready(queue=QUEUE), "a ready worker")
         (name,) = [one.name for one in liveness.workers() if QUEUE in one.queues]
+        # A command that is sent before the worker listens for commands is nobody's.
+        wait_for(lambda: app.control.ping(destination=[name], timeout=1), "an answer to a ping")
         app.control.cancel_consumer(QUEUE, destination=[name], reply=True)
         wait_for(lambda: not liveness.is_ready(worker=name), "it to say so")
         assert app.control.ping(destination=[name], timeout=5) == [{name: {"ok": "pong"}}]
