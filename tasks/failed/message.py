@@ -43,9 +43,19 @@ def arguments(envelope: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, A
         ContentDisallowed: when they are not written as JSON.
 
     """
-    kind, encoding = envelope["content-type"], envelope["content-encoding"]
-    args, kwargs, _ = loads(_body(envelope), kind, encoding)
+    args, kwargs, _ = body(envelope)
     return tuple(args), dict(kwargs)
+
+
+def body(envelope: Mapping[str, Any]) -> Any:  # noqa: ANN401 (any decoded JSON)
+    """Return the body: in a job's message a list of its arguments, its data, and its embed.
+
+    Raises:
+        ContentDisallowed: when it is not written as JSON.
+
+    """
+    kind, encoding = envelope["content-type"], envelope["content-encoding"]
+    return loads(_body(envelope), kind, encoding)
 
 
 def run_again(message: bytes, queue: str, data: Mapping[str, Any] | None = None) -> bytes:
