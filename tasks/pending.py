@@ -15,13 +15,25 @@ neither lost nor run twice over it.
 terminal.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import NoReturn
 
+import redis
 from celery import Celery
 
+from tasks.app import refuse_envelopes
+from tasks.broker.access import reachable, server_of
 from tasks.celery import app as tasks_app
-from tasks.queued.job import LAST, NEXT, Outcome, Page, QueuedJob
-from tasks.results import JSON
+from tasks.errors import JobGone, NotAJob
+from tasks.queued.change import due_now, edited, moved
+from tasks.queued.delayed import DelayedStore
+from tasks.queued.job import LAST, NEXT, Outcome, Page, QueuedJob, place_of
+from tasks.queued.many import Progress, move_waiting, remove_waiting
+from tasks.queued.store import SEEK_MOST, QueueStore, cursor_of
+from tasks.queues import Queues
+from tasks.results import JSON, JobResults
+from tasks.states import from_celery
 
 __all__ = [
     "LAST",
@@ -45,11 +57,12 @@ __all__ = [
     "to_front",
 ]
 
-Progress = Callable[[int, int], object]
-"""Called with how many jobs were handled, and how many there are to handle."""
-
 MOST = 100
 """Jobs on a page, at most."""
+
+_TAKEN = "a worker took it first, so it runs or has run; or somebody has changed or moved it"
+_NOT_DELAYED = "it waits for its time no more: it is in its queue, or runs, or was cancelled"
+_PERHAPS = "it may have been done; look at the list before you do it again"
 
 
 class Pending:
@@ -78,7 +91,14 @@ class Pending:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        if end not in (NEXT, LAST):
+            raise ValueError(f"the ends of a queue are {NEXT!r} and {LAST!r}, not {end!r}")
+        at = None if cursor is None else cursor_of(cursor)
+        with reachable("ask again later"):
+            store = self._store()
+            total = sum(store.lengths(queue).values())
+            jobs, next_cursor = store.page(queue, end, at, max(1, min(limit, MOST)))
+        return Page(tuple(jobs), total, str(next_cursor) if next_cursor else None)
 
     def show(self, ref: str) -> QueuedJob:
         """Return one job of a queue. Its `ref` may be a newer one.
@@ -88,7 +108,10 @@ class Pending:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        place = place_of(ref)
+        with reachable("ask again later"):
+            found = self._store().find(place)
+        return found or self._gone(ref)
 
     def find(self, queue: str, job_id: str) -> QueuedJob:
         """Look for a job by its id among the first and the last 10,000 of a queue.
@@ -98,7 +121,12 @@ class Pending:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        with reachable("ask again later"):
+            found = self._store().seek(queue, job_id)
+        if found is None:
+            where = f"among the first and the last {SEEK_MOST:,} jobs of queue {queue}"
+            raise JobGone(job_id, f"it is not {where}{self._state_of(job_id)}")
+        return found
 
     # -- changing one ------------------------------------------------------------------------------
 
@@ -116,7 +144,13 @@ class Pending:
             Unreachable: when the broker did not answer; a list tells whether it was done.
 
         """
-        raise NotImplementedError
+        refuse_envelopes(data, f"job {ref}")
+        job = self.show(ref)
+        if job.fault is not None:
+            raise NotAJob(job.fault)
+        with reachable(_PERHAPS):
+            found = self._store().replace(place_of(job.ref), edited(job.message, data))
+        return found or self._gone(ref, job)
 
     def move(self, ref: str, to: str) -> None:
         """Put the job behind what waits in another queue, at its priority.
@@ -127,7 +161,12 @@ class Pending:
             Unreachable: when the broker did not answer; a list tells whether it was done.
 
         """
-        raise NotImplementedError
+        Queues(self._app).show(to)
+        job = self.show(ref)
+        with reachable(_PERHAPS):
+            is_done = self._store().to_end(place_of(job.ref), to, moved(job.message, to))
+        if not is_done:
+            self._gone(ref, job)
 
     def to_front(self, ref: str) -> None:
         """Make it the job whose turn is next, before those of every priority.
@@ -137,7 +176,11 @@ class Pending:
             Unreachable: when the broker did not answer; a list tells whether it was done.
 
         """
-        raise NotImplementedError
+        job = self.show(ref)
+        with reachable(_PERHAPS):
+            is_done = self._store().to_front(place_of(job.ref), job.message)
+        if not is_done:
+            self._gone(ref, job)
 
     def remove(self, ref: str) -> QueuedJob:
         """Take the job out of its queue; its state is Cancelled then. Return what it was.
@@ -151,7 +194,13 @@ class Pending:
                 the result backend did not, the job is removed then and looks as if it waited.
 
         """
-        raise NotImplementedError
+        job = self.show(ref)
+        with reachable(_PERHAPS):
+            (is_done,) = self._store().remove([job], [place_of(job.ref)], self._keep)
+        if not is_done:
+            self._gone(ref, job)
+        self._mark_cancelled([job])
+        return job
 
     # -- changing many -----------------------------------------------------------------------------
 
@@ -163,7 +212,11 @@ class Pending:
             Unreachable: when the broker did not answer; some may have been moved.
 
         """
-        raise NotImplementedError
+        if queue == to:
+            raise ValueError(f"the jobs are in queue {to} already")
+        Queues(self._app).show(to)
+        with reachable("some may have been moved; the lists tell"):
+            return move_waiting(self._store(), queue, to, progress)
 
     def remove_all(self, queue: str, progress: Progress | None = None) -> Outcome:
         """Remove as many jobs as wait in the queue now, each as `remove` does.
@@ -172,7 +225,8 @@ class Pending:
             Unreachable: when a server did not answer; some may have been removed.
 
         """
-        raise NotImplementedError
+        with reachable("some may have been removed; the list tells which are left"):
+            return remove_waiting(self._store(), queue, self._keep, self._mark_cancelled, progress)
 
     # -- what waits for its time -------------------------------------------------------------------
 
@@ -187,7 +241,10 @@ class Pending:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        with reachable("ask again later"):
+            store = DelayedStore(server_of(self._app))
+            jobs, total, next_cursor = store.page(cursor, max(1, min(limit, MOST)))
+        return Page(tuple(jobs), total, next_cursor)
 
     def show_delayed(self, ref: str) -> QueuedJob:
         """Return one job that waits for its time.
@@ -197,7 +254,11 @@ class Pending:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        with reachable("ask again later"):
+            found = DelayedStore(server_of(self._app)).find(ref)
+        if found is None:
+            raise JobGone(ref, _NOT_DELAYED)
+        return found
 
     def run_now(self, ref: str) -> None:
         """Put a job that waits for its time at the front of its queue.
@@ -208,7 +269,13 @@ class Pending:
             Unreachable: when the broker did not answer; a list tells whether it was done.
 
         """
-        raise NotImplementedError
+        job = self.show_delayed(ref)
+        if job.fault is not None:
+            raise NotAJob(job.fault)
+        with reachable(_PERHAPS):
+            is_done = DelayedStore(server_of(self._app)).run_now(job, due_now(job.message))
+        if not is_done:
+            raise JobGone(job.name, _NOT_DELAYED)
 
     def cancel(self, ref: str) -> QueuedJob:
         """Remove a job that waits for its time; its state is Cancelled then. Return what it was.
@@ -218,7 +285,47 @@ class Pending:
             Unreachable: as `remove`.
 
         """
-        raise NotImplementedError
+        job = self.show_delayed(ref)
+        with reachable(_PERHAPS):
+            is_done = DelayedStore(server_of(self._app)).cancel(job, self._keep)
+        if not is_done:
+            raise JobGone(job.name, _NOT_DELAYED)
+        self._mark_cancelled([job])
+        return job
+
+    # -- how ---------------------------------------------------------------------------------------
+
+    @property
+    def _keep(self) -> int:
+        return int(server_of(self._app).channel.quarantine_limit)
+
+    def _store(self) -> QueueStore:
+        return QueueStore(server_of(self._app))
+
+    def _mark_cancelled(self, jobs: Sequence[QueuedJob]) -> None:
+        backend = self._app.backend
+        if not isinstance(backend, JobResults):
+            return
+        advice = "the jobs are removed, but look as if they waited; cancel them by their ids"
+        with reachable(advice):
+            for job in jobs:
+                if job.job_id is not None:
+                    backend.cancel(job.job_id)
+
+    def _gone(self, ref: str, job: QueuedJob | None = None) -> NoReturn:
+        if job is None or job.job_id is None:
+            raise JobGone(ref, _TAKEN)
+        raise JobGone(job.job_id, f"{_TAKEN}{self._state_of(job.job_id)}")
+
+    def _state_of(self, job_id: str) -> str:
+        """Return what is known of the job's state, for an error; '' when nothing is."""
+        backend = self._app.backend
+        if not isinstance(backend, JobResults):
+            return ""
+        with suppress(redis.RedisError):
+            record = backend.record_of(job_id)
+            return f"; its state is {from_celery(record.state)}" if record else ""
+        return ""
 
 
 _pending = Pending(tasks_app)

@@ -11,11 +11,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from celery import Celery
 
+from tasks.broker.access import Server, reachable, server_of
 from tasks.celery import app as tasks_app
+from tasks.errors import NoSuchQueue
+from tasks.liveness import workers_of
+from tasks.queued import facts
+from tasks.queued.facts import QueueFacts
 
 __all__ = ["Queue", "Queues", "list", "pause", "resume", "show"]
 
@@ -69,7 +74,11 @@ class Queues:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        consumers = self._consumers()
+        with reachable("ask again later"):
+            server = server_of(self._app)
+            found_facts = facts.facts_of(server, self._known(server))
+        return tuple(_queue(found, consumers) for found in found_facts)
 
     def show(self, name: str) -> Queue:
         """Return one queue.
@@ -79,7 +88,11 @@ class Queues:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        consumers = self._consumers()
+        with reachable("ask again later"):
+            server = self._server_with(name)
+            (found,) = facts.facts_of(server, (name,))
+        return _queue(found, consumers)
 
     def pause(self, name: str) -> bool:
         """Have no worker take jobs from the queue any more, until `resume`; False: it was paused.
@@ -93,7 +106,8 @@ class Queues:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        with reachable("look at the queue before you do it again"):
+            return facts.pause(self._server_with(name), name)
 
     def resume(self, name: str) -> bool:
         """Have workers take jobs from the queue again; False: it was not paused.
@@ -103,7 +117,43 @@ class Queues:
             Unreachable: when the broker did not answer.
 
         """
-        raise NotImplementedError
+        with reachable("look at the queue before you do it again"):
+            return facts.resume(self._server_with(name), name)
+
+    def _server_with(self, name: str) -> Server:
+        server = server_of(self._app)
+        known = self._known(server)
+        if name not in known:
+            raise NoSuchQueue(name, known)
+        return server
+
+    def _known(self, server: Server) -> tuple[str, ...]:
+        configured = tuple(self._app.amqp.queues)
+        others = facts.used(server, self._app.conf.task_default_exchange)
+        consumed = {queue for worker in workers_of(self._app) for queue in worker.queues}
+        return configured + tuple(sorted((others | consumed) - set(configured)))
+
+    def _consumers(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for worker in workers_of(self._app):
+            if worker.is_consuming:
+                for queue in worker.queues:
+                    found[queue] = (*found.get(queue, ()), worker.name)
+        return found
+
+
+def _queue(found: QueueFacts, consumers: Mapping[str, tuple[str, ...]]) -> Queue:
+    return Queue(
+        name=found.name,
+        length=sum(found.by_priority.values()),
+        by_priority=found.by_priority,
+        held=found.held,
+        oldest_at=None if found.oldest is None else datetime.fromtimestamp(found.oldest, UTC),
+        age=None if found.oldest is None else max(found.now - found.oldest, 0.0),
+        paused_at=None if found.paused is None else datetime.fromtimestamp(found.paused, UTC),
+        consumers=consumers.get(found.name, ()),
+        fault=found.fault,
+    )
 
 
 _queues = Queues(tasks_app)
