@@ -125,8 +125,12 @@ worker_soft_shutdown_timeout = 10 * _SECOND
 # Flower's task list and rates come from events, which are off by default.
 worker_send_task_events = True
 task_send_sent_event = True
-# Where beat remembers when it ran what; by default in whatever directory it was started.
-beat_schedule_filename = str(_settings.state_dir / "celerybeat-schedule")
 # config/logging.py says how a line looks; Celery would replace what it set up.
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
+
+# -- beat ------------------------------------------------------------------------------------------
+
+# Celery's own beat loses a tick to a dead broker, and two of them send it twice. This one's entries
+# can be paused and run at once, too: tasks/schedule.py.
+beat_scheduler = "tasks.beat.scheduler:Scheduler"

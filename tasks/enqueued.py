@@ -45,4 +45,4 @@ def _due(headers: Mapping[str, Any]) -> float | None:
 
 def _note(headers: dict[str, Any] | None = None, **_: object) -> None:
     if headers is not None:
-        headers[HEADER] = round(time(), 3)
+        headers[HEADER] = round(time(), 6)

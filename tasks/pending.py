@@ -60,7 +60,10 @@ __all__ = [
 MOST = 100
 """Jobs on a page, at most."""
 
-_TAKEN = "a worker took it first, so it runs or has run; or somebody has changed or moved it"
+_TAKEN = (
+    "a worker took it first, so it runs or has run; or somebody has changed it, or the queue has "
+    "moved on by more than we look for: list it anew"
+)
 _NOT_DELAYED = "it waits for its time no more: it is in its queue, or runs, or was cancelled"
 _PERHAPS = "it may have been done; look at the list before you do it again"
 

@@ -79,7 +79,7 @@ def run_again(message: bytes, queue: str, data: Mapping[str, Any] | None = None)
     reruns = int(headers.get(RERUNS) or 0) + 1
     headers.update({"retries": 0, "eta": None, "expires": None, RERUNS: reruns})
     properties.pop("expiration", None)
-    headers[enqueued.HEADER] = round(time(), 3)
+    headers[enqueued.HEADER] = round(time(), 6)
     properties["delivery_tag"] = str(uuid4())
     properties["delivery_info"] = {"exchange": "", "routing_key": queue}
     if data is not None:

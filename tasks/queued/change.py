@@ -41,5 +41,5 @@ def due_now(message: bytes) -> bytes:
     """Return the message without the time that it waits for; a worker would wait for it again."""
     envelope = json.loads(message)
     envelope["headers"]["eta"] = None
-    envelope["headers"][enqueued.HEADER] = round(time(), 3)
+    envelope["headers"][enqueued.HEADER] = round(time(), 6)
     return json.dumps(envelope).encode()

@@ -14,8 +14,11 @@ Indexes count from the left end, from 0: the message that is taken next is the l
 
 from tasks.broker.scripts import RING
 
-REACH = 1_000
+REACH = 500
 """How far from where it was seen a message is looked for, in each direction."""
+
+DEEP = 50_000
+"""How far from both ends a message is removed by looking for it: 4 ms of the server's at most."""
 
 HELD_MOST = 1_000
 """Claims that are counted by their queue at most: more would keep the server for milliseconds."""
@@ -61,8 +64,13 @@ local function find(list, digest, from_next, from_last)
   local index, message = locate(list, length, guesses, only(digest))
   return index, message, length
 end
--- Redis removes by value alone: so the message becomes one that no other is, and that is removed.
+-- Redis removes by value alone, and looks for it from an end: so the message becomes one that no
+-- other is, and that is removed. Where that would take long, the job that came last moves there.
 local function take_out(list, index, length, mark)
+  if math.min(index, length - 1 - index) > {DEEP} then
+    redis.call('LSET', list, index - 1, redis.call('LPOP', list))
+    return
+  end
   redis.call('LSET', list, index, mark)
   redis.call('LREM', list, index < length / 2 and 1 or -1, mark)
 end
@@ -138,13 +146,11 @@ MOVE = f"""
 --       front, the message as it is to be there, a mark   answers 1, or 0 if it is gone
 local index, _, length = find(KEYS[1], ARGV[1], ARGV[2], ARGV[3])
 if not index then return 0 end
--- First, because the key may hold something else than a list: then nothing is changed.
+local is_same = KEYS[1] == KEYS[2]
+if is_same then take_out(KEYS[1], index, length, ARGV[6]) end
+-- Otherwise first, because the key may hold something else than a list: then nothing is changed.
 redis.call(ARGV[4], KEYS[2], ARGV[5])
-if KEYS[1] == KEYS[2] then
-  length = length + 1
-  if ARGV[4] == 'LPUSH' then index = index + 1 end
-end
-take_out(KEYS[1], index, length, ARGV[6])
+if not is_same then take_out(KEYS[1], index, length, ARGV[6]) end
 ring(KEYS[3])
 return 1
 """
