@@ -46,6 +46,7 @@ __all__ = [
     "delayed",
     "edit",
     "find",
+    "find_delayed",
     "list",
     "move",
     "move_all",
@@ -263,6 +264,26 @@ class Pending:
             raise JobGone(ref, _NOT_DELAYED)
         return found
 
+    def find_delayed(self, job_id: str) -> QueuedJob:
+        """Look for a job by its id among the first 10,000 that wait for their time.
+
+        Raises:
+            JobGone: when it is not there.
+            Unreachable: when the broker did not answer.
+
+        """
+        cursor = None
+        for _ in range(SEEK_MOST // MOST):
+            page = self.delayed(cursor=cursor, limit=MOST)
+            for job in page.jobs:
+                if job.job_id == job_id:
+                    return job
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        where = f"among the first {SEEK_MOST:,} jobs that wait for their time"
+        raise JobGone(job_id, f"it is not {where}{self._state_of(job_id)}")
+
     def run_now(self, ref: str) -> None:
         """Put a job that waits for its time at the front of its queue.
 
@@ -336,6 +357,7 @@ cancel = _pending.cancel
 delayed = _pending.delayed
 edit = _pending.edit
 find = _pending.find
+find_delayed = _pending.find_delayed
 list = _pending.list  # noqa: A001 (`pending.list` says what it does)
 move = _pending.move
 move_all = _pending.move_all
