@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
@@ -44,7 +45,7 @@ def lines(result: Result) -> list[str]:
     return [" ".join(line.split()) for line in result.stdout.splitlines()]
 
 
-def send(number: int = 1, **options: object) -> str:
+def send(number: int = 1, **options: Any) -> str:
     data = {"first": number, "second": 0}
     return str(app.send_task("tests.add", kwargs=data, queue=QUEUE, **options).id)
 
