@@ -202,7 +202,12 @@ def test_delayed_jobs_are_listed_run_and_cancelled(valkey: Valkey) -> None:
 @pytest.fixture
 def scheduled(valkey: Valkey) -> Iterator[App]:
     other = an_app(valkey.url, global_keyprefix="cli-schedule:")
-    entry = {"task": "tests.add", "schedule": 30, "options": {"ignore_result": True}}
+    entry = {
+        "task": "tests.add",
+        "schedule": 30,
+        "kwargs": {"first": 1, "second": 2},
+        "options": {"ignore_result": True},
+    }
     other.conf.beat_schedule = {"adding": entry}
     yield other
     for key in valkey.client.keys("cli-schedule:*"):
