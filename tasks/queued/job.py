@@ -16,7 +16,7 @@ from tasks.enqueued import waiting_since
 from tasks.errors import JobGone
 from tasks.failed import message as messages
 from tasks.failed.message import RERUNS
-from tasks.worker import check_body, check_headers
+from tasks.message import check_body, check_headers
 
 NEXT = "next"
 """The end of a queue that workers take from: the job whose turn is next comes first."""
