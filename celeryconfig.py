@@ -4,6 +4,8 @@ Names that begin with an underscore are not settings: Celery's configuration sho
 of this module, in Flower too, so the settings object stays out of its sight.
 """
 
+from celery.schedules import crontab as _crontab
+
 from config.credentials import drop_celerys_copy as _drop_celerys_copy
 from config.queues import DEFAULT as _DEFAULT
 from config.queues import QUEUES as _QUEUES
@@ -18,6 +20,7 @@ _SECOND = 1.0
 # -- Which code the workers load -----------------------------------------------------------------
 
 imports = (
+    "tasks.housekeeping",
     "tasks.work.test_job",
     "tasks.work.email_job",
     "tasks.work.data_miner_job",
@@ -125,8 +128,15 @@ worker_soft_shutdown_timeout = 10 * _SECOND
 # Flower's task list and rates come from events, which are off by default.
 worker_send_task_events = True
 task_send_sent_event = True
-# Where beat remembers when it ran what; by default in whatever directory it was started.
-beat_schedule_filename = str(_settings.state_dir / "celerybeat-schedule")
 # config/logging.py says how a line looks; Celery would replace what it set up.
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
+
+# -- beat ------------------------------------------------------------------------------------------
+
+# Celery's own beat loses a tick to a dead broker, and two of them send it twice. This one's entries
+# can be paused and run at once, too: tasks/schedule.py.
+beat_scheduler = "tasks.beat.scheduler:Scheduler"
+beat_schedule = {
+    "prune failed jobs": {"task": "tasks.prune", "schedule": _crontab(hour="3", minute="0")},
+}

@@ -4,13 +4,14 @@ from celery import signals
 
 from config.logging import configure
 from config.settings import framework_settings
-from tasks import tracing
+from tasks import enqueued, tracing
 from tasks.app import App
 
 app = App("expresslane", task_cls="tasks.job:Job")
 app.config_from_object("celeryconfig")
 
 tracing.connect()
+enqueued.connect()
 
 
 @signals.setup_logging.connect

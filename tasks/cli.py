@@ -1,10 +1,6 @@
 """`celery -A tasks failed ...`: failed jobs in a terminal.
 
-Exit codes: 0 when it is done; 1 when there was nothing to do (no failed job fits, none has this id,
-you said no); 2 when the command was not understood; 69 when the broker did not answer.
-
-Every `celery` command loads this module, a worker's too. So what it needs beyond what they load
-anyway is imported when a command runs, and the app not at all: `-A` names it.
+Its exit codes, and what it may import: see tasks/terminal.py.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,16 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.errors import NoSuchFailedJob, Unreachable
 from tasks.failed import options
-from tasks.failed.action import NOTHING, Action, How, nothing_fits, print_json
+from tasks.failed.action import Action, nothing_fits
 from tasks.failed.screen import details, table
+from tasks.terminal import How, app_of_command, print_json
 
 if TYPE_CHECKING:
     from tasks.failures import FailedJobs
-
-UNAVAILABLE = 69
-"""EX_UNAVAILABLE of sysexits.h, which Celery's own commands use."""
 
 LISTED = 50
 
@@ -124,20 +117,8 @@ def _act(
 
 @contextmanager
 def _failed_jobs() -> "Iterator[FailedJobs]":
-    """Yield the failed jobs of the app that `-A` names; turn what goes wrong into exit codes."""
-    from tasks.broker.access import check_transport  # noqa: PLC0415 (see the module's docstring)
-    from tasks.failures import FailedJobs  # noqa: PLC0415 (see the module's docstring)
+    """Yield the failed jobs of the app that `-A` names."""
+    from tasks.failures import FailedJobs  # noqa: PLC0415 (see tasks/terminal.py)
 
-    app = click.get_current_context().obj.app
-    try:
-        check_transport(app)
-    except TypeError as error:
-        raise click.UsageError(f"{error}; is `-A tasks` missing?") from error
-    try:
+    with app_of_command() as app:
         yield FailedJobs(app)
-    except NoSuchFailedJob as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(NOTHING) from error
-    except Unreachable as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(UNAVAILABLE) from error

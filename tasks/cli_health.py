@@ -1,26 +1,19 @@
 """`celery -A tasks ready` and `celery -A tasks quarantine ...`.
 
-Exit codes: 0 when it is so, or done; 1 when it is not, or there is none; 69 when the broker did not
-answer (EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
-
-Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
+Their exit codes, and what they may import: see tasks/terminal.py. `ready` ends with 1 when no
+worker consumes as asked.
 """
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.errors import NoSuchMessage, Unreachable
+from tasks.terminal import NOTHING, exit_codes
 
 if TYPE_CHECKING:
     from tasks.quarantine import Quarantined
-
-NOTHING = 1
-UNAVAILABLE = 69
 
 
 @click.command()
@@ -29,9 +22,9 @@ UNAVAILABLE = 69
 @click.option("--json", "as_json", is_flag=True, help="Print all workers as JSON.")
 def ready(worker: str | None, queue: str | None, as_json: bool) -> None:
     """Tell whether a worker consumes: for a readiness probe. A ping tells less."""
-    from tasks import liveness  # noqa: PLC0415 (see the module's docstring)
+    from tasks import liveness  # noqa: PLC0415 (see tasks/terminal.py)
 
-    with _exit_codes():
+    with exit_codes():
         found = liveness.workers()
         is_ready = liveness.is_ready(worker, queue)
     if as_json:
@@ -58,9 +51,9 @@ def quarantine() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(limit: int, as_json: bool) -> None:
     """List the messages, with the reason for each."""
-    from tasks.quarantine import count, newest, total  # noqa: PLC0415 (see the module's docstring)
+    from tasks.quarantine import count, newest, total  # noqa: PLC0415 (see tasks/terminal.py)
 
-    with _exit_codes():
+    with exit_codes():
         found, kept, ever = newest(limit), count(), total()
     if as_json:
         click.echo(json.dumps([_as_json(one) for one in found]))
@@ -74,9 +67,9 @@ def list_(limit: int, as_json: bool) -> None:
 @click.argument("message_id")
 def show(message_id: str) -> None:
     """Show one message, its bytes escaped."""
-    from tasks import quarantine as kept  # noqa: PLC0415 (see the module's docstring)
+    from tasks import quarantine as kept  # noqa: PLC0415 (see tasks/terminal.py)
 
-    with _exit_codes():
+    with exit_codes():
         found = kept.show(message_id)
     click.echo(f"queue   {found.queue}\nreason  {found.reason}\nat      {found.at.isoformat()}")
     click.echo(f"bytes   {found.message!r}")
@@ -86,9 +79,9 @@ def show(message_id: str) -> None:
 @click.argument("message_id")
 def put_back(message_id: str) -> None:
     """Put one message back into its queue."""
-    from tasks import quarantine as kept  # noqa: PLC0415 (see the module's docstring)
+    from tasks import quarantine as kept  # noqa: PLC0415 (see tasks/terminal.py)
 
-    with _exit_codes():
+    with exit_codes():
         found = kept.put_back(message_id)
     click.echo(f"Put {message_id} back into {found.queue}.")
 
@@ -97,9 +90,9 @@ def put_back(message_id: str) -> None:
 @click.argument("message_id")
 def discard(message_id: str) -> None:
     """Throw one message away."""
-    from tasks import quarantine as kept  # noqa: PLC0415 (see the module's docstring)
+    from tasks import quarantine as kept  # noqa: PLC0415 (see tasks/terminal.py)
 
-    with _exit_codes():
+    with exit_codes():
         kept.discard(message_id)
     click.echo(f"Discarded {message_id}.")
 
@@ -107,15 +100,3 @@ def discard(message_id: str) -> None:
 def _as_json(found: "Quarantined") -> dict[str, Any]:
     text = found.message.decode(errors="backslashreplace")
     return {**asdict(found), "at": found.at.isoformat(), "message": text}
-
-
-@contextmanager
-def _exit_codes() -> Iterator[None]:
-    try:
-        yield
-    except NoSuchMessage as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(NOTHING) from error
-    except Unreachable as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(UNAVAILABLE) from error

@@ -7,6 +7,11 @@ ExpresslaneError
 +-- NoSuchMessage     no message of this id is in quarantine (any more)
 +-- NoOutbox          nobody has said which database holds the outbox, or it is none that can
 +-- NoSuchRow         no row of the outbox has this id (any more)
++-- JobGone           a queued or delayed job is not where it was seen; nothing was changed
++-- NotAJob           the message is no job, so this cannot be done to it; nothing was changed
++-- BadCursor         what should lead to the next page does not
++-- NoSuchQueue       no queue has this name
++-- NoSuchEntry       no entry of the schedule has this name
 +-- Unreachable       the broker or the result backend did not answer in time
 +-- JobCancelled      raised inside a body whose job was cancelled; let it pass
 
@@ -98,6 +103,69 @@ class NoSuchRow(ExpresslaneError, LookupError):
             f"the outbox has no row of job {self.job_id}; its transaction was rolled back, "
             "or it finished so long ago that it is forgotten"
         )
+
+
+class JobGone(ExpresslaneError, LookupError):
+    """A queued or delayed job is not where it was seen. Nothing was changed."""
+
+    def __init__(self, job: str, reason: str) -> None:
+        self.job = job
+        """The job's id; for a message that is no job, what it was asked for by."""
+        self.reason = reason
+        super().__init__(job, reason)
+
+    def __str__(self) -> str:
+        return f"{self.job}: {self.reason}"
+
+
+class NotAJob(ExpresslaneError, ValueError):
+    """The message is no job, so this cannot be done to it. Nothing was changed."""
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        super().__init__(fault)
+
+    def __str__(self) -> str:
+        return (
+            f"this message is no job ({self.fault}); it can be moved, or removed to quarantine, "
+            "and nothing else"
+        )
+
+
+class BadCursor(ExpresslaneError, ValueError):
+    """What should lead to the next page does not; begin with the first page."""
+
+    def __init__(self, cursor: str) -> None:
+        self.cursor = cursor
+        super().__init__(cursor)
+
+    def __str__(self) -> str:
+        return f"{self.cursor!r:.100} leads to no page; begin with the first one"
+
+
+class NoSuchQueue(ExpresslaneError, LookupError):
+    """No queue has this name."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name = name
+        self.known = known
+        super().__init__(name, known)
+
+    def __str__(self) -> str:
+        return f"there is no queue {self.name!r}; there are {', '.join(self.known)}"
+
+
+class NoSuchEntry(ExpresslaneError, LookupError):
+    """No entry of the schedule has this name: no beat that has it was ever started."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        self.name = name
+        self.known = known
+        super().__init__(name, known)
+
+    def __str__(self) -> str:
+        known = f"there are {', '.join(self.known)}" if self.known else "there are none"
+        return f"the schedule has no entry {self.name!r}; {known}"
 
 
 class JobCancelled(ExpresslaneError, Ignore):

@@ -13,17 +13,14 @@ A job that will retry by itself is not here.
 `celery -A tasks failed` does the same in a terminal.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 
-import redis
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from tasks.app import refuse_envelopes
-from tasks.broker.access import server_of
+from tasks.broker.access import reachable, server_of
 from tasks.celery import app as tasks_app
-from tasks.errors import NoSuchFailedJob, Unreachable
+from tasks.errors import NoSuchFailedJob
 from tasks.failed.job import FailedJob, Filter, Outcome, Page
 from tasks.failed.message import run_again
 from tasks.failed.retrying import mark_waiting, retry_some
@@ -50,8 +47,6 @@ Progress = Callable[[int, int], object]
 """Called with how many jobs were handled, and how many there are to handle."""
 
 ALL = Filter()
-
-_AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 
 
 class FailedJobs:
@@ -87,7 +82,7 @@ class FailedJobs:
 
         """
         where = Filter(task, queue, error, older_than, newer_than)
-        with _reachable("ask again later"):
+        with reachable("ask again later"):
             store = self._store()
             jobs, next_cursor = store.newest(where, cursor, limit)
             return Page(tuple(jobs), store.count(where), next_cursor)
@@ -99,7 +94,7 @@ class FailedJobs:
             Unreachable: when the broker did not answer.
 
         """
-        with _reachable("ask again later"):
+        with reachable("ask again later"):
             return self._store().count(where)
 
     def show(self, job_id: str) -> FailedJob:
@@ -110,7 +105,7 @@ class FailedJobs:
             Unreachable: when the broker did not answer.
 
         """
-        with _reachable("ask again later"):
+        with reachable("ask again later"):
             return _only(job_id, self._store().get_many([job_id])).job
 
     def retry(self, job_id: str, data: Mapping[str, JSON] | None = None) -> None:
@@ -131,7 +126,7 @@ class FailedJobs:
         """
         if data is not None:
             refuse_envelopes(data, f"job {job_id}")
-        with _reachable("it may have been retried; if it is still listed, retry it again"):
+        with reachable("it may have been retried; if it is still listed, retry it again"):
             store = self._store()
             answer = "changed"
             while answer == "changed":
@@ -163,7 +158,7 @@ class FailedJobs:
             Unreachable: when the broker did not answer; the list tells whether it was discarded.
 
         """
-        with _reachable("it may have been discarded; if it is still listed, discard it again"):
+        with reachable("it may have been discarded; if it is still listed, discard it again"):
             if not self._store().discard([job_id]):
                 raise NoSuchFailedJob(job_id)
 
@@ -203,7 +198,7 @@ class FailedJobs:
         progress: Progress | None,
         limit: int | None,
     ) -> Outcome:
-        with _reachable("some may be done; the list tells which are left"):
+        with reachable("some may be done; the list tells which are left"):
             store = self._store()
             total = store.count(where) if limit is None else min(limit, store.count(where))
             done = seen = 0
@@ -221,14 +216,6 @@ def _only(job_id: str, entries: Sequence[Entry]) -> Entry:
     if not entries:
         raise NoSuchFailedJob(job_id)
     return entries[0]
-
-
-@contextmanager
-def _reachable(advice: str) -> Iterator[None]:
-    try:
-        yield
-    except _AWAY as error:
-        raise Unreachable(str(error), advice) from error
 
 
 _jobs = FailedJobs(tasks_app)

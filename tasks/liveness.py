@@ -12,13 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 
-import redis
-from kombu.exceptions import OperationalError
+from celery import Celery
 
-from tasks.broker.access import server_of
+from tasks.broker.access import reachable, server_of
 from tasks.broker.holdings import Holdings
 from tasks.celery import app
-from tasks.errors import Unreachable
 
 KEY = "expresslane-workers"
 
@@ -66,12 +64,15 @@ def workers() -> tuple[ConsumingWorker, ...]:
         Unreachable: when the broker did not answer.
 
     """
-    try:
-        server = server_of(app)
+    return workers_of(app)
+
+
+def workers_of(of: Celery) -> tuple[ConsumingWorker, ...]:
+    """Return the workers of another app's broker, as `workers` does."""
+    with reachable("ask again later"):
+        server = server_of(of)
         now = int(server.client.time()[0])
         found: dict[bytes, bytes] = server.client.hgetall(server.key(KEY))  # type: ignore[assignment] # nothing decodes
-    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
-        raise Unreachable(str(error), "ask again later") from error
     return tuple(_read(name.decode(), said, now) for name, said in sorted(found.items()))
 
 

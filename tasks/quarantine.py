@@ -19,13 +19,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-from kombu.exceptions import OperationalError
-
 from tasks.broker import scripts
-from tasks.broker.access import Server, server_of
+from tasks.broker.access import Server, reachable, server_of
 from tasks.celery import app
-from tasks.errors import NoSuchMessage, Unreachable
+from tasks.errors import NoSuchMessage
 
 
 @dataclass(frozen=True)
@@ -110,10 +107,8 @@ def discard(message_id: str) -> None:
 
 @contextmanager
 def _server() -> Iterator[Server]:
-    try:
+    with reachable("ask again later"):
         yield server_of(app)
-    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
-        raise Unreachable(str(error), "ask again later") from error
 
 
 def _read(row: Any) -> Quarantined:  # noqa: ANN401 (redis-py's types allow for text as well)

@@ -4,6 +4,8 @@ A client of kombu's own making, so addresses, TLS, users and Sentinel are those 
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
 from weakref import WeakKeyDictionary
@@ -11,10 +13,15 @@ from weakref import WeakKeyDictionary
 import redis
 from celery import Celery
 from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from tasks.broker.channel import ClaimingChannel
 from tasks.broker.holdings import Keys
 from tasks.broker.transport import Transport
+from tasks.errors import Unreachable
+
+AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
+"""What means that the server did not answer."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,17 @@ def server_of(app: Celery) -> Server:
         if found is None or found.pid != os.getpid():
             found = _servers[app] = _connect(app)
         return found
+
+
+@contextmanager
+def reachable(advice: str) -> Iterator[None]:
+    """Turn a server that does not answer into Unreachable, with this advice."""
+    try:
+        yield
+    except Unreachable:
+        raise
+    except AWAY as error:
+        raise Unreachable(str(error), advice) from error
 
 
 def _after_fork() -> None:

@@ -141,6 +141,7 @@ class ClaimingChannel(kombu_redis.Channel):
             deaths=prefix + "deaths",
             delayed=prefix + "delayed",
             delayed_messages=prefix + "delayed.messages",
+            paused=prefix + "expresslane-paused",
             quarantine=prefix + "quarantine",
             separator=self.sep,
         )

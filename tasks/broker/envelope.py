@@ -21,19 +21,32 @@ def read(claim: Claim) -> dict[str, Any]:
         RecursionError: when it is nested too deeply.
 
     """
-    envelope = loads(bytes_to_str(claim.message))
-    if not isinstance(envelope, dict):
-        raise NotAnEnvelope(f"a message is a JSON object, not {type(envelope).__name__}")
-    headers = _part(envelope, "headers")
-    properties = _part(envelope, "properties")
-    delivery = _part(properties, "delivery_info")
-    if not isinstance(envelope.get("body"), str):
-        raise NotAnEnvelope("a message has a body of text")
+    envelope = parse(claim.message)
+    headers, properties = envelope["headers"], envelope["properties"]
     properties["delivery_tag"] = claim.tag
     headers.pop("deaths", None)
     if claim.deaths:
         headers["deaths"] = claim.deaths
-        headers["redelivered"] = delivery["redelivered"] = True
+        headers["redelivered"] = properties["delivery_info"]["redelivered"] = True
+    return envelope
+
+
+def parse(message: bytes) -> dict[str, Any]:
+    """Return the envelope of a message.
+
+    Raises:
+        NotAnEnvelope: when it lacks what every envelope has.
+        ValueError: when it is not JSON, or not UTF-8.
+        RecursionError: when it is nested too deeply.
+
+    """
+    envelope = loads(bytes_to_str(message))
+    if not isinstance(envelope, dict):
+        raise NotAnEnvelope(f"a message is a JSON object, not {type(envelope).__name__}")
+    _part(envelope, "headers")
+    _part(_part(envelope, "properties"), "delivery_info")
+    if not isinstance(envelope.get("body"), str):
+        raise NotAnEnvelope("a message has a body of text")
     return envelope
 
 

@@ -42,6 +42,7 @@ class Keys:
     deaths: str
     delayed: str
     delayed_messages: str
+    paused: str
     quarantine: str
     separator: str
     """What stands between a queue's name and a priority in the name of a list."""
@@ -317,7 +318,8 @@ class Holdings:
         names = [part for s in sources for part in (s.priority, json.dumps(s.queue))]
         arguments = [most, self._prefix, first, len(finished), *finished, *names]
         try:
-            return list(self._claim([*self._claim_keys(), *(s.key for s in sources)], arguments))
+            keys = [*self._claim_keys(), self.keys.paused, *(s.key for s in sources)]
+            return list(self._claim(keys, arguments))
         except redis.RedisError as error:
             self._acknowledged.extendleft(reversed(finished))
             if not isinstance(error, redis.ResponseError):

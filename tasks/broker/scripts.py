@@ -14,6 +14,7 @@ Own keys beside kombu's: `<queue>.bell`, tokens that wake waiting workers, and `
 from a message's SHA-1 to how many claims of it have ended with their worker. It is empty in a
 healthy system. Messages whose time has not come wait in `delayed`, a sorted set of tags by the
 time that they are due, and `delayed.messages`, a hash like `unacked`: no worker holds them.
+`expresslane-paused` is a hash of the queues that are paused: from name, as JSON, to when.
 
 A message that is in `deaths` is a suspect, and from then on only what its own job does counts: when
 that starts, the claim's tag is written into `deaths` too, and the end of a worker that held it
@@ -63,7 +64,7 @@ end
 
 CLAIM = f"""
 {_ACKNOWLEDGE}
--- KEYS: unacked, index, deaths, list ...
+-- KEYS: unacked, index, deaths, paused queues, list ...
 -- ARGV: how many, prefix of the new tags, number of the last tag, how many acknowledged,
 --       acknowledged tag ..., then for each list: its priority, its queue's name as JSON
 -- Answers lists of 4: a claim is tag, number of its list, deaths, message;
@@ -75,14 +76,18 @@ local names = 4 + acknowledged
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
 local counting = redis.call('EXISTS', KEYS[3]) == 1
+local pausing = redis.call('EXISTS', KEYS[4]) == 1
 local answer, stored, scored = {{}}, {{}}, {{}}
-for list = 1, #KEYS - 3 do
+for list = 1, #KEYS - 4 do
   if want <= 0 then break end
-  local taken = redis.pcall('RPOP', KEYS[3 + list], want)
+  local priority, name = ARGV[names + 2 * list - 1], ARGV[names + 2 * list]
+  local taken = false
+  if not (pausing and redis.call('HEXISTS', KEYS[4], name) == 1) then
+    taken = redis.pcall('RPOP', KEYS[4 + list], want)
+  end
   if taken and taken.err then
     answer[#answer + 1] = {{'', list, 0, taken.err}}
   elseif taken then
-    local priority, name = ARGV[names + 2 * list - 1], ARGV[names + 2 * list]
     for _, message in ipairs(taken) do
       number = number + 1
       local tag = prefix .. number .. '.' .. priority

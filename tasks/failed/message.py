@@ -7,6 +7,7 @@ count attempts or tell a time that is over.
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
+from time import time
 from typing import Any
 from uuid import uuid4
 
@@ -16,6 +17,7 @@ from kombu.serialization import dumps, loads
 from kombu.utils.encoding import str_to_bytes
 from kombu.utils.json import dumps as dumps_json
 
+from tasks import enqueued
 from tasks.errors import BadJob
 
 RERUNS = "reruns"
@@ -43,9 +45,19 @@ def arguments(envelope: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, A
         ContentDisallowed: when they are not written as JSON.
 
     """
-    kind, encoding = envelope["content-type"], envelope["content-encoding"]
-    args, kwargs, _ = loads(_body(envelope), kind, encoding)
+    args, kwargs, _ = body(envelope)
     return tuple(args), dict(kwargs)
+
+
+def body(envelope: Mapping[str, Any]) -> Any:  # noqa: ANN401 (any decoded JSON)
+    """Return the body: in a job's message a list of its arguments, its data, and its embed.
+
+    Raises:
+        ContentDisallowed: when it is not written as JSON.
+
+    """
+    kind, encoding = envelope["content-type"], envelope["content-encoding"]
+    return loads(_body(envelope), kind, encoding)
 
 
 def run_again(message: bytes, queue: str, data: Mapping[str, Any] | None = None) -> bytes:
@@ -67,10 +79,11 @@ def run_again(message: bytes, queue: str, data: Mapping[str, Any] | None = None)
     reruns = int(headers.get(RERUNS) or 0) + 1
     headers.update({"retries": 0, "eta": None, "expires": None, RERUNS: reruns})
     properties.pop("expiration", None)
+    headers[enqueued.HEADER] = round(time(), 6)
     properties["delivery_tag"] = str(uuid4())
     properties["delivery_info"] = {"exchange": "", "routing_key": queue}
     if data is not None:
-        _change(envelope, data)
+        change_data(envelope, data, CHANGED)
     return json.dumps(envelope).encode()
 
 
@@ -108,22 +121,28 @@ def compose(app: Celery, request: Any, queue: str) -> bytes:  # noqa: ANN401 (a 
     ).encode()
 
 
+def change_data(envelope: dict[str, Any], data: Mapping[str, Any], shown: str) -> None:
+    """Put named arguments in the place of all that the message has; monitors show `shown`.
+
+    Raises:
+        BadJob: when `data` are not what JSON can carry.
+
+    """
+    try:
+        kwargs = json.loads(dumps_json(dict(data)))
+        _, _, embed = json.loads(_body(envelope))
+    except (TypeError, ValueError) as error:
+        raise BadJob(f"a job's data must be what JSON can carry: {error}") from error
+    new = json.dumps([[], kwargs, embed]).encode()
+    envelope["body"] = b64encode(new).decode()
+    envelope["properties"]["body_encoding"] = "base64"
+    envelope["headers"].pop("compression", None)
+    envelope["headers"].update(argsrepr="()", kwargsrepr=shown)
+
+
 def _body(envelope: Mapping[str, Any]) -> bytes:
     body = envelope["body"]
     encoded = str(envelope["properties"].get("body_encoding") or "").lower() == "base64"
     found = b64decode(body) if encoded else str(body).encode()
     compression = envelope["headers"].get("compression")
     return bytes(decompress(found, compression)) if compression else found
-
-
-def _change(envelope: dict[str, Any], data: Mapping[str, Any]) -> None:
-    try:
-        kwargs = json.loads(dumps_json(dict(data)))
-        _, _, embed = json.loads(_body(envelope))
-    except (TypeError, ValueError) as error:
-        raise BadJob(f"a job's data must be what JSON can carry: {error}") from error
-    body = json.dumps([[], kwargs, embed]).encode()
-    envelope["body"] = b64encode(body).decode()
-    envelope["properties"]["body_encoding"] = "base64"
-    envelope["headers"].pop("compression", None)
-    envelope["headers"].update(argsrepr="()", kwargsrepr=CHANGED)

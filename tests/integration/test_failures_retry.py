@@ -63,6 +63,7 @@ def test_what_is_queued_is_what_celery_has_sent(valkey: Valkey) -> None:
     failures.retry(job_id)
     (again,) = queued(valkey)
     assert again["headers"].pop("reruns") == 1
+    assert again["headers"].pop("enqueued_at") > sent["headers"].pop("enqueued_at")
     assert again["properties"].pop("delivery_tag") != sent["properties"].pop("delivery_tag")
     assert again == sent
 
@@ -79,6 +80,7 @@ def test_a_message_that_had_to_be_composed_is_what_celery_would_send(valkey: Val
         message["properties"].pop("delivery_tag")
         message["properties"].pop("reply_to")
     assert again["headers"].pop("reruns") == 1
+    assert again["headers"].pop("enqueued_at") > sent["headers"].pop("enqueued_at")
     assert again == sent
 
 

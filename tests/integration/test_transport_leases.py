@@ -35,6 +35,7 @@ def keys_under(prefix: str = "") -> Keys:
         deaths=prefix + "deaths",
         delayed=prefix + "delayed",
         delayed_messages=prefix + "delayed.messages",
+        paused=prefix + "expresslane-paused",
         quarantine=prefix + "quarantine",
         separator="\x06\x16",
     )

@@ -24,7 +24,8 @@ SECRET = "a-password-of-your-own"  # noqa: S105 (it stands on the page)
 
 _USE = """
 import json, time
-from tasks import failures, quarantine, scheduler, liveness
+from tasks import failures, liveness, pending, quarantine, queues, schedule, scheduler
+from tasks.beat.scheduler import Scheduler
 from tasks.celery import app
 
 def final(job_id):
@@ -53,6 +54,32 @@ quarantine.put_back(kept[0].id)
 while not (kept := quarantine.newest(10)):
     time.sleep(0.05)
 quarantine.discard(kept[0].id)
+
+for _ in range(6):
+    scheduler.schedule("tests.add", add, queue="high")
+assert queues.pause("high") and queues.resume("high")
+assert {queue.name: queue.length for queue in queues.list()}["high"] == 6
+page = pending.list("high", limit=4)
+jobs = [*page.jobs, *pending.list("high", cursor=page.next_cursor).jobs]
+pending.show(pending.edit(jobs[0].ref, {"first": 2}).ref)
+pending.to_front(jobs[1].ref)
+pending.find("high", pending.remove(jobs[2].ref) and jobs[3].job_id)
+pending.move(jobs[4].ref, "low")
+assert pending.move_all("high", "low").done == 4
+assert pending.remove_all("low").done == 5 + 1
+for number in range(2):
+    app.send_task("tests.add", kwargs=add, countdown=999)
+while pending.delayed().total < 2:
+    time.sleep(0.05)
+pending.run_now(pending.delayed(limit=1).jobs[0].ref)
+pending.cancel(pending.delayed().jobs[0].ref)
+app.conf.beat_schedule = {"add": {"task": "tests.add", "schedule": 99, "kwargs": add}}
+beat = Scheduler(app)
+beat.tick()
+assert schedule.pause("add") and schedule.resume("add") and schedule.run_now("add")
+beat.tick()
+assert schedule.show("add").total_runs == 1 and schedule.is_running()
+waiting = scheduler.schedule("tests.add", add, queue="low")
 got = app.AsyncResult(later).get(timeout=30), app.AsyncResult(urgent).get(timeout=30)
 print(json.dumps({
     "states": [done, progress, again, cancelled], "got": got, "size": scheduler.size("low"),

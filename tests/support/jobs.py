@@ -169,3 +169,10 @@ def _nothing_can_be_published() -> Iterator[None]:
         yield
     finally:
         app.send_task = original  # type: ignore[method-assign] # mended again
+
+
+@app.task(name="tests.note", base=Job, bind=True)
+def note(self: Job, key: str, word: str) -> None:
+    """Append to a list on the server which job this is, its word, and the queue it came from."""
+    queue = (self.request.delivery_info or {})["routing_key"]
+    self.backend.client.rpush(key, f"{self.job_id} {word} {queue}")  # type: ignore[attr-defined] # of our own backend

@@ -15,8 +15,8 @@ from tasks.app import App
 from tasks.errors import BadJob
 from tasks.failed.message import CHANGED, arguments, compose, run_again
 from tasks.failed.options import seconds
-from tasks.failed.screen import ago, plain
 from tasks.message import BadHeaders, check_headers
+from tasks.terminal import ago, plain
 
 APP = App("unit", set_as_current=False)
 

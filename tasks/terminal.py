@@ -1,0 +1,144 @@
+"""What the commands of `celery -A tasks ...` have in common.
+
+Exit codes: 0 when it is done; 1 when there was nothing to do (there is none of this name, it is
+gone by now, you said no); 2 when the command was not understood; 69 when the broker did not answer
+(EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
+
+Every `celery` command loads these modules, a worker's too. So what they need beyond what is loaded
+anyway is imported when a command runs, and the app not at all: `-A` names it.
+"""
+
+import json
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from tasks.errors import ExpresslaneError, Unreachable
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+NOTHING = 1
+UNAVAILABLE = 69
+
+UNLIMITED = 200
+"""Columns of a line that goes to a file or another program."""
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class How:
+    """How the user wants it done."""
+
+    dry_run: bool
+    yes: bool
+    as_json: bool
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what goes wrong into exit codes, with a sentence."""
+    try:
+        yield
+    except Unreachable as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(UNAVAILABLE) from error
+    except ExpresslaneError as error:
+        if isinstance(error, ValueError):
+            raise click.UsageError(str(error)) from error
+        click.echo(str(error), err=True)
+        raise SystemExit(NOTHING) from error
+
+
+@contextmanager
+def app_of_command() -> "Iterator[Celery]":
+    """Yield the app that `-A` names, with `exit_codes`."""
+    from tasks.broker.access import check_transport  # noqa: PLC0415 (see the module's docstring)
+
+    app = click.get_current_context().obj.app
+    try:
+        check_transport(app)
+    except TypeError as error:
+        raise click.UsageError(f"{error}; is `-A tasks` missing?") from error
+    with exit_codes():
+        yield app
+
+
+def with_progress(
+    verb: str, total: int, how: How, run: Callable[[Callable[[int, int], object]], Result]
+) -> Result:
+    """Ask, if `how` does not say yes; then do it, with a bar for what takes long."""
+    if not how.yes:
+        click.confirm(f"{verb} {jobs(total)}?", abort=True, err=True)
+    with click.progressbar(
+        length=total, label=verb, file=sys.stderr, show_pos=True, hidden=how.as_json
+    ) as bar:
+        return run(lambda done, _: bar.update(done - bar.pos))
+
+
+def report(verb: str, past: str, how: How, done: int, gone: int) -> None:
+    """Say what came of it."""
+    if how.as_json:
+        print_json({"action": verb, "dry_run": how.dry_run, "done": done, "gone": gone})
+        return
+    says = f"would {verb}" if how.dry_run else past
+    missing = f"; {jobs(gone)} not there (any more)" if gone else ""
+    click.echo(f"{says} {jobs(done)}{missing}")
+
+
+def nothing(reason: str) -> None:
+    """End the program because there is nothing to do."""
+    click.echo(reason, err=True)
+    raise SystemExit(NOTHING)
+
+
+def print_json(value: object) -> None:
+    """Print it, for another program to read."""
+    click.echo(json.dumps(value, default=str, indent=2))
+
+
+def jobs(number: int) -> str:
+    """Return a number of jobs in words."""
+    return "1 job" if number == 1 else f"{number} jobs"
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows one below the other, the first of them the headings."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNLIMITED
+    return "\n".join(_line(row, widths)[: max(width, 40)].rstrip() for row in rows)
+
+
+def plain(text: str) -> str:
+    """Return it on one line, with nothing in it that a terminal would obey."""
+    spaced = text.replace("\n", " ").replace("\t", " ")
+    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", spaced)
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, such as `3h ago`."""
+    return f"{span(seconds)} ago" if seconds >= 1 else "just now"
+
+
+def span(seconds: float) -> str:
+    """Return a time in its largest whole unit, such as `3h`."""
+    for unit, size in _UNITS:
+        if seconds >= size:
+            return f"{int(seconds // size)}{unit}"
+    return "0s"
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    *first, last = row
+    padded = [part.ljust(width) for part, width in zip(first, widths, strict=True)]
+    return "  ".join([*padded, last])
