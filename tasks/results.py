@@ -35,6 +35,7 @@ from kombu.utils.encoding import bytes_to_str
 from redis.commands.core import Script
 
 from config.settings import framework_settings
+from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
@@ -182,6 +183,8 @@ class JobResults(RedisBackend):
         self._collecting = local()
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
+        self._circuit = Circuit()
+        """Kept around the quick client, so that not every request waits for that long."""
         self._record = Script(self.client, _RECORD)
         self._fields = Script(self.client, _PUBLISH_FIELDS)
         self._cancel = Script(self.client, _CANCEL)
@@ -220,7 +223,7 @@ class JobResults(RedisBackend):
 
     def _mark(self, task_ids: Sequence[str]) -> None:
         try:
-            with self.quick_client.pipeline(transaction=False) as pipe:
+            with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
                     mark = self._meta(task_id, None, states.PENDING)
                     key = self.get_key_for_task(task_id)
@@ -240,7 +243,8 @@ class JobResults(RedisBackend):
         )
         keys = self._keys(task_id)
         arguments = [meta, self._seconds_to_keep(states.REVOKED)]
-        return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
+        with self._circuit:
+            return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
 
     def wait_again(self, jobs: Sequence[RetriedJob]) -> None:
         """Mark jobs as waiting that had failed and are queued anew; no newer state is touched."""
@@ -340,7 +344,7 @@ class JobResults(RedisBackend):
 
     def records_of(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return what is stored of each of the jobs, in one trip to the server."""
-        with self.quick_client.pipeline(transaction=False) as pipe:
+        with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.get(self.get_key_for_task(task_id))
                 pipe.hgetall(self.get_key_for_job(task_id))

@@ -167,6 +167,7 @@ def begin(connection: Connection, job_id: str, run: int) -> bool:
         .where(OutboxRow.id == job_id, or_(_UNFINISHED, OutboxRow.outcome == FAILED))
         .values(
             attempts=OutboxRow.attempts + 1,
+            first_started_at=func.coalesce(OutboxRow.first_started_at, now()),
             started_at=now(),
             finished_at=None,
             outcome=None,
