@@ -36,14 +36,16 @@ def test_an_order_is_answered_without_a_broker(http: httpx.Client, store: StoreP
     assert answer.status_code == 201
     assert monotonic() - began < AT_ONCE
     assert rows(store.database)["order"] == 1
-    assert answer.json()["order_id"] in store.output()
+    for job in answer.json()["jobs"]:
+        assert http.get(job["status_url"]).json()["status"] == "Waiting"
 
 
 def test_an_orders_page_shows_its_receipt_without_a_broker(http: httpx.Client) -> None:
     page = http.get(http.post("/api/orders", json=ORDER).json()["url"])
     assert page.status_code == 200
     assert "€42.00" in page.text
-    assert "cannot be looked up at the moment" in page.text
+    assert page.text.count("Kept with the order.") == 3
+    assert "It goes into the queue by itself" in page.text
     assert 'data-settled="false"' in page.text
 
 
