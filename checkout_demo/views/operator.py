@@ -55,11 +55,13 @@ _REPLAYS: Mapping[EffectKind, str] = {
     ),
     EffectKind.SALE: (
         "The call carries the same key. If the ERP has the sale, it changes nothing and answers as "
-        "it did the first time."
+        "it did the first time. An ERP may repeat a refusal to the same key as well; the sandbox "
+        "does."
     ),
     EffectKind.INVENTORY: (
         "Each line's call carries the same key as before. What the ERP has taken from the stock it "
-        "does not take again."
+        "does not take again. An ERP may repeat a refusal to the same key as well; the sandbox "
+        "does."
     ),
 }
 _ASKED = "Its job runs once more, with the same key: {} of order {}."

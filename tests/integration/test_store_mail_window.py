@@ -72,7 +72,10 @@ def test_a_worker_that_dies_between_the_250_and_its_commit_repeats_the_mail_and_
             desk.may_go.set()
             with start_worker(tmp_path / "next.log", broker_url=env["BROKER_URL"], env=env):
                 wait_for(lambda: done(receipt), "the receipt")
-            mails = [message_from_bytes(envelope.content or b"") for envelope in desk.accepted]
+            mails = [
+                message_from_bytes(bytes(envelope.original_content or b""))
+                for envelope in desk.accepted
+            ]
             assert [mail["Message-ID"] for mail in mails] == [
                 f"<{receipt}@expresslane.example>"
             ] * 2
