@@ -3,11 +3,14 @@
     python -m benchmarks.outbox --orders 200 --rounds 5
 
 Both are the store's own transaction, on SQLite and on a PostgreSQL server of the run's own, with a
-Valkey that the jobs are published to. Within a round the two take turns in an order that the seed
-draws. Printed are the median times of a call, and the median over the rounds of their ratio, with
-the smallest and the largest. The jobs' publication goes on in another thread: in the first table it
-is waited for between two calls, outside of the time that counts, as in a store with room to spare;
-in the second, calls follow each other at once, and it takes its share of the same processor.
+Valkey that the jobs are published to. Printed are the medians of the rounds, and their ratio with
+the smallest and the largest. Jobs are published by another thread, after the commit:
+
+request   what one buyer waits for. Calls of both kinds take turns in an order that the seed draws,
+          and the thread is let finish in between; median time of a call.
+busy      a store without a pause: all calls of a kind follow each other, in an order of kinds that
+          the seed draws, and the thread takes its share of the processor and of the database's
+          lock; mean time of a call, up to the end of the last publication.
 """
 
 import argparse
@@ -42,14 +45,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     console = Console()
-    found = {
-        "idle": Table("database", "without jobs, ms", "with jobs, ms", "ratio", "spread"),
-        "saturated": Table("database", "without jobs, ms", "with jobs, ms", "ratio", "spread"),
-    }
+    found = Table("measured", "database", "without jobs, ms", "with jobs, ms", "ratio", "spread")
     with tempfile.TemporaryDirectory() as name, Progress(console=console) as progress:
         directory = Path(name)
-        total = len(found) * 2 * arguments.rounds
-        bar = progress.add_task("rounds", total=total)
+        bar = progress.add_task("rounds", total=2 * len(MEASURES) * arguments.rounds)
         with Valkey(directory) as valkey, Postgres() as postgres:
             os.environ.update(BROKER_URL=valkey.url, STATE_DIR=name)
             urls = {
@@ -57,26 +56,15 @@ def main() -> int:
                 "PostgreSQL": postgres.make_database("store"),
             }
             for kind, url in urls.items():
-                for mode, table in found.items():
+                for measured, measure in MEASURES.items():
                     rounds = []
                     for number in range(arguments.rounds):
                         chance = random.Random(arguments.seed + number)  # noqa: S311 (no secret)
-                        with calls(url) as (without, with_jobs, settle):
-                            rounds.append(
-                                one_round(
-                                    without,
-                                    with_jobs,
-                                    settle if mode == "idle" else lambda: None,
-                                    arguments.orders,
-                                    chance,
-                                )
-                            )
+                        with calls(url) as three:
+                            rounds.append(measure(*three, arguments.orders, chance))
                         progress.advance(bar)
-                    add(table, kind, rounds)
-    console.print("Calls with a pause, in which jobs are published:", found["idle"])
-    console.print(
-        "Calls one after the other, beside the thread that publishes:", found["saturated"]
-    )
+                    found.add_row(measured, kind, *columns(rounds))
+    console.print(found)
     return 0
 
 
@@ -107,10 +95,10 @@ def calls(url: str) -> Iterator[tuple[Call, Call, Call]]:
         database.close()
 
 
-def one_round(
+def request(
     without: Call, with_jobs: Call, settle: Call, orders: int, chance: random.Random
 ) -> tuple[float, float]:
-    """Return the median seconds of a call of each kind."""
+    """Return the median seconds of a call of each kind, between which nothing else goes on."""
     spent: dict[Call, list[float]] = {without: [], with_jobs: []}
     turns = [without, with_jobs] * orders
     chance.shuffle(turns)
@@ -124,14 +112,31 @@ def one_round(
     return statistics.median(spent[without]), statistics.median(spent[with_jobs])
 
 
-def add(table: Table, kind: str, rounds: list[tuple[float, float]]) -> None:
-    """Add what the rounds on one database gave."""
+def busy(
+    without: Call, with_jobs: Call, settle: Call, orders: int, chance: random.Random
+) -> tuple[float, float]:
+    """Return the mean seconds of a call of each kind, what goes on beside them included."""
+    spent: dict[Call, float] = {}
+    for call in chance.sample([without, with_jobs], 2):
+        call()
+        settle()
+        began = time.perf_counter()
+        for _ in range(orders):
+            call()
+        settle()
+        spent[call] = (time.perf_counter() - began) / orders
+    return spent[without], spent[with_jobs]
+
+
+MEASURES = {"request": request, "busy": busy}
+
+
+def columns(rounds: list[tuple[float, float]]) -> tuple[str, ...]:
+    """Return the medians of what the rounds gave, their ratio and its spread."""
     ratios = [with_jobs / without for without, with_jobs in rounds]
     without, with_jobs = (statistics.median(each) * 1000 for each in zip(*rounds, strict=True))
-    table.add_row(
-        *(kind, f"{without:.2f}", f"{with_jobs:.2f}", f"{statistics.median(ratios):.2f}"),
-        f"{min(ratios):.2f} to {max(ratios):.2f}",
-    )
+    middle, spread = statistics.median(ratios), f"{min(ratios):.2f} to {max(ratios):.2f}"
+    return f"{without:.2f}", f"{with_jobs:.2f}", f"{middle:.2f}", spread
 
 
 if __name__ == "__main__":

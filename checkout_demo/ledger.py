@@ -20,7 +20,7 @@ from sqlalchemy import ColumnElement, Select, select, true
 from sqlalchemy.orm import Session
 
 from checkout_demo.database import Database
-from checkout_demo.models import EffectKind, Order, OrderEffect
+from checkout_demo.models import BY_KIND, EffectKind, Order, OrderEffect
 from tasks import outbox
 from tasks.errors import NoSuchRow
 from tasks.outbox import OutboxRow, operating
@@ -115,7 +115,7 @@ def entries(
     wanted = _entries().where(_condition(shown))
     if number:
         wanted = wanted.where(Order.number == number)
-    ordered = wanted.order_by(Order.created_at.desc(), Order.id, OrderEffect.kind)
+    ordered = wanted.order_by(Order.created_at.desc(), Order.id, BY_KIND)
     with database.reading() as session:
         found = session.execute(ordered.offset((page - 1) * PAGE).limit(PAGE + 1))
         return [Entry(*row) for row in found]

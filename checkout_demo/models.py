@@ -99,7 +99,7 @@ class Order(Base):
         order_by="OrderProduct.position", cascade="all, delete-orphan"
     )
     effects: Mapped[list["OrderEffect"]] = relationship(
-        order_by=lambda: case(_PLACES, value=OrderEffect.kind), cascade="all, delete-orphan"
+        order_by=lambda: BY_KIND, cascade="all, delete-orphan"
     )
 
 
@@ -154,3 +154,7 @@ class OrderEffect(Base):
     """When it was done, by a commit that also ends its job. None: not yet."""
     response: Mapped[str | None] = mapped_column(Text)
     """What came of it, as JSON."""
+
+
+BY_KIND = case(_PLACES, value=OrderEffect.kind)
+"""What sorts effects as the page shows them."""

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: its migrations, its transaction, and a table that somebody has locked."""
+"""The store on PostgreSQL: its migrations, its transaction, and a table that is locked."""
 
 from collections.abc import Iterator
 from typing import Any
