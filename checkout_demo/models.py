@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (
+    Case,
     CheckConstraint,
     Enum,
     ForeignKey,
@@ -156,5 +157,5 @@ class OrderEffect(Base):
     """What came of it, as JSON."""
 
 
-BY_KIND = case(_PLACES, value=OrderEffect.kind)
+BY_KIND: Case[int] = case(_PLACES, value=OrderEffect.kind)
 """What sorts effects as the page shows them."""
