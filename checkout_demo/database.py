@@ -81,7 +81,7 @@ def store_database() -> Database:
 
 def hold_outbox(database: Callable[[], Database]) -> None:
     """Have this process's outbox in this database, which is made when it is first needed."""
-    outbox.use(lambda: database().for_writing(), looking=lambda: database().engine)
+    outbox.use(lambda: database().engine)
 
 
 def make_engine(url: str, busy_seconds: float) -> Engine:

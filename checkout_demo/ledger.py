@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from kombu.utils.json import dumps, loads
-from sqlalchemy import ColumnElement, Select, select, true
+from sqlalchemy import ColumnElement, Select, select, true, update
 from sqlalchemy.orm import Session
 
 from checkout_demo.database import Database
@@ -95,9 +95,15 @@ class Entry:
 
 def record(session: Session, order: Order, kind: EffectKind, response: Mapping[str, Any]) -> None:
     """Note in the session's transaction that an effect is done, and what came of it, once."""
-    effect = session.get_one(OrderEffect, (order.id, kind))
-    if effect.done_at is None:
-        effect.done_at, effect.response = datetime.now(UTC), dumps(response)
+    session.execute(
+        update(OrderEffect)
+        .where(
+            OrderEffect.order_id == order.id,
+            OrderEffect.kind == kind,
+            OrderEffect.done_at.is_(None),
+        )
+        .values(done_at=datetime.now(UTC), response=dumps(response))
+    )
 
 
 def entries(

@@ -1,7 +1,5 @@
 """The store while its broker is frozen, full or silent; and what it makes up for afterwards."""
 
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ import pytest
 
 from tests.integration.outbox_fixtures import queued
 from tests.support.programs import Program
+from tests.support.silent import Silent
 from tests.support.store import ADA, StoreProcess, item
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
@@ -131,33 +130,11 @@ def test_a_full_broker_takes_no_job_and_loses_none(broker: Valkey, tmp_path: Pat
         assert sorted(queued(broker, "default")) == sorted(job["job_id"] for job in (*jobs, *late))
 
 
-class Silent:
-    """A server that accepts connections and says nothing, and counts them."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0), backlog=100)
-        self.url = f"redis://127.0.0.1:{self._socket.getsockname()[1]}/0"
-        self.accepted: list[socket.socket] = []
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def _accept(self) -> None:
-        try:
-            while True:
-                self.accepted.append(self._socket.accept()[0])
-        except OSError:
-            return
-
-    def close(self) -> None:
-        self._socket.close()
-        for connection in self.accepted:
-            connection.close()
-
-
 def test_pages_do_not_each_wait_for_a_silent_backend(tmp_path: Path) -> None:
     """Each look at a state that waits is a connection; after a failure, one a second may."""
-    silent = Silent()
-    try:
-        with store_on(silent.url, tmp_path) as store, store.client() as http:
+    with Silent() as silent:
+        url = f"redis://127.0.0.1:{silent.port}/0"
+        with store_on(url, tmp_path) as store, store.client() as http:
             answer = http.post("/api/orders", json=ORDER)
             began, before = monotonic(), len(silent.accepted)
             for _ in range(40):
@@ -166,5 +143,3 @@ def test_pages_do_not_each_wait_for_a_silent_backend(tmp_path: Path) -> None:
             # 40 pages with 3 jobs each. A probe waits a second, and then comes a second's pause;
             # one connection more is the thread's that publishes.
             assert 1 <= asked <= (monotonic() - began) / 2 + 3
-    finally:
-        silent.close()
