@@ -8,11 +8,21 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from checkout_demo.catalogue import SHOP
-from checkout_demo.database import Database, store_database
+from checkout_demo.database import WEB_BUSY_SECONDS, Database, hold_outbox, store_database
 from checkout_demo.migrate import prepare
 from checkout_demo.settings import StoreSettings, store_settings
 from checkout_demo.templating import HERE
-from checkout_demo.views import api, checkout, demo, health, inbox, jobs, orders, shop
+from checkout_demo.views import (
+    api,
+    checkout,
+    demo,
+    health,
+    inbox,
+    jobs,
+    operator,
+    orders,
+    shop,
+)
 from checkout_demo.web import errors
 from checkout_demo.web.access import AccessLog
 from checkout_demo.web.body import BodyLimit
@@ -22,7 +32,7 @@ from checkout_demo.web.request_id import RequestId
 from checkout_demo.web.store import Store
 from config.logging import configure
 
-_VIEWS = (shop, checkout, orders, api, jobs, demo, inbox, health)
+_VIEWS = (shop, checkout, orders, api, jobs, demo, inbox, operator, health)
 
 # Pages that watch jobs hold their connection open; they come back by themselves.
 _SHUTDOWN_SECONDS = 3
@@ -44,7 +54,9 @@ def create_app(settings: StoreSettings | None = None, database: Database | None 
             for kind in (RequestId, SecurityHeaders, AccessLog, SameOrigin, BodyLimit)
         ],
     )
-    app.state.store = Store(settings or store_settings(), database or store_database())
+    store = Store(settings or store_settings(), database or store_database())
+    app.state.store = store
+    hold_outbox(lambda: store.database)
     errors.connect(app)
     for area in _VIEWS:
         app.include_router(area.router)
@@ -68,8 +80,9 @@ def main() -> None:
     """Bring the database up to date, and serve the store until told to stop."""
     settings = store_settings()
     configure(settings)
-    database = store_database()
-    prepare(database)
+    # With more patience than a request has: another program may prepare it at the same time.
+    prepare(store_database())
+    database = Database(settings.database, busy_seconds=WEB_BUSY_SECONDS)
     uvicorn.run(
         create_app(settings, database),
         host="127.0.0.1",

@@ -1,8 +1,11 @@
 """The one transaction of the store: an order, its lines and what it sets in motion.
 
 check      every fault at once, or a good request
-store      order, lines and effects in one commit; a repeated key finds the order it made
-set off    three jobs, published after the commit with the ids that the commit stored
+store      order, lines, effects and their three jobs in one commit; a repeated key finds the order
+           it made
+
+The jobs are rows of the outbox: after the commit they are published by a thread of this process,
+or else by a relay. The request waits for neither.
 """
 
 import secrets
@@ -19,11 +22,11 @@ from checkout_demo.catalogue import in_stock
 from checkout_demo.database import Database
 from checkout_demo.faults import KeyReused
 from checkout_demo.inline import perform
+from checkout_demo.ledger import enqueue
 from checkout_demo.models import EffectKind, Order, OrderEffect, OrderProduct, Product
 from checkout_demo.money import CURRENCY
 from checkout_demo.order_request import OrderRequest, check
 from checkout_demo.orders import WHOLE
-from checkout_demo.publishing import publish
 
 Mode = Literal["deferred", "inline"]
 
@@ -51,7 +54,7 @@ def place_order(
     """Make an order of a cart, once for each idempotency key, and set off what follows from it.
 
     `cart` is a list of `{"sku", "quantity"}`, `customer` is `{"name", "email"}`, both as they came.
-    A broker that is away does not stop an order; it is logged with the order's id.
+    Nothing here waits for a broker: one that is away delays the jobs, and loses none.
 
     Raises:
         BadOrder: with every fault of cart, customer and key; nothing was stored.
@@ -62,12 +65,10 @@ def place_order(
     products = _products(database)
     request = check(cart, customer, idempotency_key, skus=products)
     placed = _placed_before(database, request, idempotency_key) or _store(
-        database, _new_order(request, products, idempotency_key), request
+        database, _new_order(request, products, idempotency_key), request, mode
     )
     if mode == "inline":
         perform(database, placed.order)
-    elif placed.is_new:
-        publish(placed.order)
     return placed
 
 
@@ -90,10 +91,13 @@ def _placed_before(
     return PlacedOrder(order, is_new=False)
 
 
-def _store(database: Database, order: Order, request: OrderRequest) -> PlacedOrder:
+def _store(database: Database, order: Order, request: OrderRequest, mode: Mode) -> PlacedOrder:
     try:
         with database.writing() as session:
             session.add(order)
+            if mode == "deferred":
+                for effect in order.effects:
+                    enqueue(session, order, effect)
     except IntegrityError:
         # Two requests with one key came at the same time, and the other one was first.
         placed = _placed_before(database, request, order.idempotency_key)

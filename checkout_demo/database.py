@@ -8,7 +8,7 @@ door shut in between, and then fails at once, whatever the timeout. So `writing`
 when it begins (BEGIN IMMEDIATE), where waiting works: writers queue, and readers are not disturbed.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -19,29 +19,36 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session, sessionmaker
 
 from checkout_demo.settings import store_settings
+from tasks import outbox
 
-BUSY_SECONDS = 5
+BUSY_SECONDS = 5.0
 """How long a writer waits for another one. A transaction here takes some milliseconds."""
+
+WEB_BUSY_SECONDS = 0.7
+"""The same where somebody waits for an answer: a checkout is told within a second."""
 
 _BEGIN = "sqlite_begin"
 
-# The web server runs 40 threads; none should wait for another one's connection.
-_POOL: Mapping[str, int] = {"pool_size": 10, "max_overflow": 30, "pool_timeout": BUSY_SECONDS}
+# The web server runs 40 threads, beside them one publishes jobs; none should wait for another
+# one's connection.
+_POOL: Mapping[str, int] = {"pool_size": 10, "max_overflow": 40}
 
 _ON_CONNECT = (
     "PRAGMA journal_mode = WAL",
     # An order that was answered survives a power cut; NORMAL may lose the last few.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
-    f"PRAGMA busy_timeout = {BUSY_SECONDS * 1000}",
 )
 
 
 class Database:
-    """One database: its engine, and the two kinds of transaction."""
+    """One database: its engine, and the two kinds of transaction.
 
-    def __init__(self, url: str) -> None:
-        self.engine = make_engine(url)
+    `busy_seconds` is how long a writer waits for another one.
+    """
+
+    def __init__(self, url: str, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.engine = make_engine(url, busy_seconds)
         self._reading = sessionmaker(self.engine, expire_on_commit=False)
         self._writing = sessionmaker(self.for_writing(), expire_on_commit=False)
 
@@ -72,16 +79,23 @@ def store_database() -> Database:
     return Database(store_settings().database)
 
 
-def make_engine(url: str) -> Engine:
+def hold_outbox(database: Callable[[], Database]) -> None:
+    """Have this process's outbox in this database, which is made when it is first needed."""
+    outbox.use(lambda: database().engine)
+
+
+def make_engine(url: str, busy_seconds: float) -> Engine:
     """Make an engine that behaves alike on both databases."""
     parsed = make_url(url)
+    milliseconds = int(busy_seconds * 1000)
+    pool: dict[str, Any] = {**_POOL, "pool_timeout": busy_seconds}
     if parsed.get_backend_name() != "sqlite":
         # A database that is away shall not hold a request up; psycopg counts from two seconds.
-        connect = {"connect_timeout": 2}
-        return create_engine(parsed, **_POOL, pool_pre_ping=True, connect_args=connect)
+        connect = {"connect_timeout": 2, "options": f"-c lock_timeout={milliseconds}"}
+        return create_engine(parsed, **pool, pool_pre_ping=True, connect_args=connect)
     _make_directory(parsed)
-    engine = create_engine(parsed, **_POOL)
-    event.listen(engine, "connect", _on_connect)
+    engine = create_engine(parsed, **pool)
+    event.listen(engine, "connect", lambda made, _: _on_connect(made, milliseconds))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -91,11 +105,11 @@ def _make_directory(url: URL) -> None:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
 
 
-def _on_connect(connection: DBAPIConnection, _: Any) -> None:  # noqa: ANN401 (pool's record)
+def _on_connect(connection: DBAPIConnection, busy_milliseconds: int) -> None:
     # The driver would begin transactions by itself, late and without a lock; `_begin` does it.
     connection.isolation_level = None
     cursor = connection.cursor()
-    for pragma in _ON_CONNECT:
+    for pragma in (*_ON_CONNECT, f"PRAGMA busy_timeout = {busy_milliseconds}"):
         cursor.execute(pragma)
     cursor.close()
 

@@ -35,6 +35,8 @@ SECOND_DEMO = (
 )
 _MADE_HERE = (
     *("store.db", "store.db-wal", "store.db-shm", "erp.db", "erp.db-wal", "erp.db-shm"),
+    # What the outbox locks while its jobs run.
+    "store.db-running",
     # Which files beat keeps depends on the kinds of database that this Python has.
     *("mail", "valkey", "log", "celerybeat-schedule*", "test_job.jsonl"),
     *("supervisord.conf", "supervisord.pid", ADDRESSES_FILE),

@@ -5,14 +5,14 @@ the default mode is here to show the other way.
 """
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import structlog
 
 from checkout_demo.database import Database
 from checkout_demo.effects.errors import EffectError
 from checkout_demo.fulfilment import fulfil
-from checkout_demo.models import EffectKind, Order, OrderEffect
+from checkout_demo.ledger import record
+from checkout_demo.models import EffectKind, Order
 
 _logger = structlog.stdlib.get_logger(__name__)
 
@@ -41,20 +41,14 @@ def perform(database: Database, order: Order) -> None:
         if effect.done_at is not None:
             continue
         try:
-            fulfil(order, effect.kind)
-            effect.done_at = _record(database, effect)
+            response = fulfil(order, effect.kind)
         except EffectError as error:
             _logger.warning(
                 "effect failed", order_id=order.id, effect=effect.kind, reason=str(error)
             )
             failures[effect.kind] = error
+        else:
+            with database.writing() as session:
+                record(session, order, effect.kind, response)
     if failures:
         raise EffectFailed(order, failures)
-
-
-def _record(database: Database, effect: OrderEffect) -> datetime:
-    done_at = datetime.now(UTC)
-    with database.writing() as session:
-        stored = session.get_one(OrderEffect, (effect.order_id, effect.kind))
-        stored.done_at = done_at
-    return done_at

@@ -7,6 +7,7 @@ cannot be looked up. A state that gets no words is found by a test.
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tasks.scheduler import JobStatus
@@ -14,6 +15,9 @@ from tasks.states import JobState
 
 OUT_OF_SIGHT = "Out of sight"
 """Stands for the state while the result backend does not answer."""
+
+STORED = "Stored"
+"""Stands for a job that waits, and that the outbox alone tells of."""
 
 _SETTLED = frozenset({*(state for state in JobState if state.is_final), JobState.UNKNOWN})
 
@@ -28,6 +32,10 @@ class Words:
 
 _WORDS: Mapping[str, Words] = {
     JobState.WAITING: Words("In the queue.", "It starts as soon as a worker is free."),
+    STORED: Words(
+        "Kept with the order.",
+        "It goes into the queue by itself, and starts as soon as a worker is free.",
+    ),
     JobState.RUNNING: Words("A worker is on it.", "This takes a moment."),
     JobState.RETRYING: Words(
         "The last attempt met an error that may pass.",
@@ -60,6 +68,8 @@ class JobCard:
     status: JobStatus | None
     done: str = ""
     """What to say instead of "Done." once it is Complete."""
+    done_at: datetime | None = None
+    """When that was, where a ledger knows it."""
 
     @property
     def state(self) -> str:
@@ -71,12 +81,17 @@ class JobCard:
         """What happens now."""
         if self.state == JobState.COMPLETE and self.done:
             return self.done
-        return _WORDS[self.state].now
+        return self._words.now
 
     @property
     def next(self) -> str:
         """What comes next."""
-        return _WORDS[self.state].next
+        return self._words.next
+
+    @property
+    def _words(self) -> Words:
+        is_stored = self.status is not None and self.status.is_stored
+        return _WORDS[STORED if is_stored and self.state == JobState.WAITING else self.state]
 
     @property
     def is_settled(self) -> bool:

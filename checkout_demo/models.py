@@ -4,27 +4,29 @@ product         what can be bought
 order           one checkout; its id is the unguessable part of its address
 order_product   what was bought, at the price of that moment
 order_effect    what must happen because of it; the job's id is the effect's idempotency key
+job_outbox      the jobs that do it, until they are done: see tasks/outbox/
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 
 from sqlalchemy import (
+    Case,
     CheckConstraint,
-    DateTime,
-    Dialect,
     Enum,
     ForeignKey,
+    Index,
     MetaData,
     String,
     Text,
-    TypeDecorator,
     case,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from checkout_demo.money import Money
+from tasks.outbox.table import Utc as Utc  # noqa: PLC0414 (an export: one column type for both)
 
 
 class EffectKind(StrEnum):
@@ -46,25 +48,6 @@ _TASKS = {
     EffectKind.INVENTORY: "orders.decrease_inventory",
 }
 _PLACES = {kind: place for place, kind in enumerate(EffectKind)}
-
-
-class Utc(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite forgets the zone, so it is put back."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Turn any moment into UTC; one without a zone raises ValueError."""
-        if value is not None and value.tzinfo is None:
-            raise ValueError(f"{value} says no time zone")
-        return value and value.astimezone(UTC)
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
-        """Return the moment with its zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
@@ -111,13 +94,13 @@ class Order(Base):
     idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
     fingerprint: Mapped[str] = mapped_column(String(64))
     """SHA-256 of what was asked for: tells a repeated request from another one with its key."""
-    created_at: Mapped[datetime] = mapped_column(Utc)
+    created_at: Mapped[datetime] = mapped_column(Utc, index=True)
 
     lines: Mapped[list["OrderProduct"]] = relationship(
         order_by="OrderProduct.position", cascade="all, delete-orphan"
     )
     effects: Mapped[list["OrderEffect"]] = relationship(
-        order_by=lambda: case(_PLACES, value=OrderEffect.kind), cascade="all, delete-orphan"
+        order_by=lambda: BY_KIND, cascade="all, delete-orphan"
     )
 
 
@@ -144,6 +127,15 @@ class OrderEffect(Base):
     """One thing that must happen once because of an order."""
 
     __tablename__ = "order_effect"
+    __table_args__ = (
+        # What an operator asks for: hopefully few.
+        Index(
+            "ix_order_effect_not_done",
+            "order_id",
+            postgresql_where=text("done_at IS NULL"),
+            sqlite_where=text("done_at IS NULL"),
+        ),
+    )
 
     order_id: Mapped[str] = mapped_column(ForeignKey("order.id"), primary_key=True)
     kind: Mapped[EffectKind] = mapped_column(
@@ -160,4 +152,10 @@ class OrderEffect(Base):
     job_id: Mapped[str] = mapped_column(String(36), unique=True)
     """Celery's task id, the ERP's idempotency key and the mail's Message-ID: one id everywhere."""
     done_at: Mapped[datetime | None] = mapped_column(Utc)
-    """When it was done inside the request (`CHECKOUT_MODE=inline`); jobs tell it themselves."""
+    """When it was done, by a commit that also ends its job. None: not yet."""
+    response: Mapped[str | None] = mapped_column(Text)
+    """What came of it, as JSON."""
+
+
+BY_KIND: Case[int] = case(_PLACES, value=OrderEffect.kind)
+"""What sorts effects as the page shows them."""

@@ -22,6 +22,7 @@ def introduce(settings: StoreSettings, services: list[Service], console: Console
         "Store": f"{base}/",
         "Jobs to play with": f"{base}/demo",
         "Received mail": f"{base}/inbox",
+        "Effects of orders": f"{base}/operator/effects",
         "Flower": f"http://127.0.0.1:{settings.flower_port}/",
     }
     rows |= {s.name: f"http://127.0.0.1:{s.port}/docs" for s in services if s.name == "ERP sandbox"}

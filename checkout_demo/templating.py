@@ -11,9 +11,9 @@ from checkout_demo.money import for_people
 HERE = Path(__file__).parent
 
 
-def moment(value: datetime) -> str:
-    """Write a moment for people: `23 November 2026, 18:59 UTC`."""
-    return f"{value.astimezone(UTC):%-d %B %Y, %H:%M} UTC"
+def moment(value: datetime, *, seconds: bool = False) -> str:
+    """Write a moment for people: `23 November 2026, 18:59 UTC`, or `18:59:07`."""
+    return f"{value.astimezone(UTC):{'%-d %B %Y, %H:%M:%S' if seconds else '%-d %B %Y, %H:%M'}} UTC"
 
 
 def plural(count: int, one: str, many: str) -> str:

@@ -20,10 +20,12 @@ Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-
 """
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -33,17 +35,26 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.exceptions import TaskRevokedError
 from kombu.utils.encoding import bytes_to_str
 from redis.commands.core import Script
+from redis.exceptions import OutOfMemoryError
 
 from config.settings import framework_settings
+from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
+
+_logger = logging.getLogger("tasks.results")
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
 
 UNFINISHED_EXPIRES = 30 * 86_400
 """Seconds until the marks of a job that never finishes are forgotten: no queue should be longer."""
+
+ROOM_SECONDS = 120.0
+"""How long a worker waits for room on a full server: less than a job's time limit (180 s)."""
+
+ROOM_EVERY = 0.5
 
 _RECORD = """
 -- KEYS: meta, job hash
@@ -182,6 +193,8 @@ class JobResults(RedisBackend):
         self._collecting = local()
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
+        self._circuit = Circuit()
+        """Kept around the quick client, so that not every request waits for that long."""
         self._record = Script(self.client, _RECORD)
         self._fields = Script(self.client, _PUBLISH_FIELDS)
         self._cancel = Script(self.client, _CANCEL)
@@ -220,7 +233,7 @@ class JobResults(RedisBackend):
 
     def _mark(self, task_ids: Sequence[str]) -> None:
         try:
-            with self.quick_client.pipeline(transaction=False) as pipe:
+            with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
                     mark = self._meta(task_id, None, states.PENDING)
                     key = self.get_key_for_task(task_id)
@@ -240,7 +253,8 @@ class JobResults(RedisBackend):
         )
         keys = self._keys(task_id)
         arguments = [meta, self._seconds_to_keep(states.REVOKED)]
-        return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
+        with self._circuit:
+            return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
 
     def wait_again(self, jobs: Sequence[RetriedJob]) -> None:
         """Mark jobs as waiting that had failed and are queued anew; no newer state is touched."""
@@ -279,7 +293,7 @@ class JobResults(RedisBackend):
 
         """
         pairs = [part for name, value in fields.items() for part in (name, json.dumps(value))]
-        stored = self.ensure(
+        stored = self._ensure_room(
             self._fields, ([self.get_key_for_job(task_id)], [UNFINISHED_EXPIRES, *pairs])
         )
         return bool(stored)
@@ -301,7 +315,7 @@ class JobResults(RedisBackend):
         deaths = int(getattr(request, "deaths", None) or 0)
         reruns = int(getattr(request, RERUNS, None) or 0)
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
-        answer = bytes_to_str(self.ensure(self._record, (keys, arguments)))
+        answer = bytes_to_str(self._ensure_room(self._record, (keys, arguments)))
         if answer == "cancel":
             self.mark_as_revoked(task_id, "cancelled", request=request)
         if isinstance(request, Context):
@@ -340,7 +354,7 @@ class JobResults(RedisBackend):
 
     def records_of(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return what is stored of each of the jobs, in one trip to the server."""
-        with self.quick_client.pipeline(transaction=False) as pipe:
+        with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.get(self.get_key_for_task(task_id))
                 pipe.hgetall(self.get_key_for_job(task_id))
@@ -371,6 +385,21 @@ class JobResults(RedisBackend):
         if isinstance(prepared, dict):
             prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
         return prepared
+
+    def _ensure_room(self, script: Script, arguments: tuple[list[bytes], list[Any]]) -> Any:  # noqa: ANN401 (the script's answer)
+        """Run a worker's script; wait while the server is full, up to `ROOM_SECONDS`.
+
+        A server that is full for a minute must not make failures of jobs that have done their work.
+        """
+        end = monotonic() + ROOM_SECONDS
+        while True:
+            try:
+                return self.ensure(script, arguments)
+            except OutOfMemoryError as error:
+                if monotonic() > end:
+                    raise
+                _logger.warning("the result backend is full; waiting for room: %s", error)
+                sleep(ROOM_EVERY)
 
     def _quick_client(self) -> redis.Redis:
         seconds = framework_settings().publish_timeout

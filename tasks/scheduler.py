@@ -9,7 +9,7 @@ Scheduling needs the task's name only, not its code: the web application does no
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
@@ -43,6 +43,13 @@ class JobStatus:
     """How often its body was started."""
     error: str | None = None
     """`ErrorType: message` of the last attempt, while it is Retrying or has Failed."""
+    is_stored: bool = field(default=False, compare=False)
+    """Whether its row in the outbox tells this, because the result backend cannot."""
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether no other store could know better: it has ended, or it was never begun."""
+        return self.state.is_final or (self.state is JobState.WAITING and not self.attempts)
 
 
 @dataclass(frozen=True)
@@ -94,7 +101,7 @@ def status(job_id: str) -> JobStatus:
             record = backend().record_of(job_id)
     except Unreachable:
         known = _known_elsewhere(job_id)
-        if known is None or not known.state.is_final:
+        if known is None or not known.is_certain:
             raise
         return known
     if record is None:

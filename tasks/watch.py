@@ -22,6 +22,9 @@ from tasks.states import JobState
 RECHECK_SECONDS = 2.0
 """How often to look without having been told to."""
 
+SERVER_SECONDS = 1.0
+"""How long to wait for an answer of the server, the news apart."""
+
 
 async def follow(job_ids: Iterable[str]) -> AsyncGenerator[JobStatus]:
     """Yield each job's status now, then each change, until all are final or Unknown.
@@ -61,7 +64,12 @@ async def _changes(job_ids: list[str]) -> AsyncIterator[Callable[[], Awaitable[o
     ]
     try:
         async with (
-            redis.Redis.from_url(url, socket_connect_timeout=1) as client,
+            redis.Redis.from_url(
+                url,
+                socket_connect_timeout=SERVER_SECONDS,
+                # A server that is frozen accepts connections, and says nothing.
+                socket_timeout=SERVER_SECONDS,
+            ) as client,
             client.pubsub(ignore_subscribe_messages=True) as news,
         ):
             await news.subscribe(*channels)

@@ -7,6 +7,7 @@ from email import policy
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
+from hashlib import sha256
 from typing import Final
 
 from checkout_demo.effects.errors import MailRefused, MailUnavailable
@@ -50,6 +51,8 @@ def compose(
 ) -> EmailMessage:
     """Make the mail: its text first, then its HTML, which a mail program prefers.
 
+    The same arguments give the same mail, byte for byte.
+
     Whatever the name and the subject hold, they end up in their own header: line breaks and other
     control characters become spaces, and what is too long is cut.
 
@@ -66,6 +69,8 @@ def compose(
     message["Message-ID"] = message_id
     message.set_content(text)
     message.add_alternative(html, subtype="html")
+    # By default it is drawn at random, and a mail that is sent again would be another one.
+    message.set_boundary(f"=_{sha256(message_id.encode()).hexdigest()[:32]}")
     return message
 
 

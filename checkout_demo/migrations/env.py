@@ -6,6 +6,7 @@ from sqlalchemy import Connection, text
 from checkout_demo.database import Database, store_database
 from checkout_demo.models import Base
 from checkout_demo.settings import store_settings
+from tasks import outbox
 
 # Any number that nobody else locks on this server: "orders" read as an integer.
 _LOCK = 0x6F7264657273
@@ -14,7 +15,7 @@ _LOCK = 0x6F7264657273
 def _migrate(connection: Connection) -> None:
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=[Base.metadata, outbox.metadata],
         # SQLite rolls DDL back like any other statement, once BEGIN is sent as database.py does.
         transactional_ddl=True,
         render_as_batch=connection.dialect.name == "sqlite",
@@ -38,7 +39,7 @@ def _online() -> None:
 def _offline() -> None:
     context.configure(
         url=store_settings().database,
-        target_metadata=Base.metadata,
+        target_metadata=[Base.metadata, outbox.metadata],
         literal_binds=True,
     )
     with context.begin_transaction():

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from checkout_demo.inline import EffectFailed, perform
 from checkout_demo.job_cards import all_settled, summary
+from checkout_demo.ledger import rows_of
 from checkout_demo.models import Order
 from checkout_demo.order_cards import cards_of
 from checkout_demo.orders import find_order
@@ -71,7 +72,7 @@ def effects_failed(request: Request, error: EffectFailed) -> Response:
 
 
 def _render(request: Request, template: str, store: TheStore, order: Order) -> Response:
-    cards = cards_of(order, store.settings.checkout_mode)
+    cards = cards_of(order, store.settings.checkout_mode, rows_of(store.database, order))
     return page(
         request,
         template,

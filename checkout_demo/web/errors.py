@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Scope
 
 from checkout_demo.faults import BadOrder, Fault
+from checkout_demo.ledger import NoSuchEffect
 from checkout_demo.orders import OrderNotFound
 from checkout_demo.web.pages import page
 from tasks.errors import Unreachable
@@ -38,6 +39,7 @@ def connect(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(BadOrder, _bad_order)
     app.add_exception_handler(OrderNotFound, _not_found)
+    app.add_exception_handler(NoSuchEffect, _no_effect)
     app.add_exception_handler(Unreachable, _away)
     app.add_exception_handler(OperationalError, _away)
     app.add_exception_handler(NoConnection, _away)
@@ -89,6 +91,10 @@ async def _not_found(request: Request, _: Exception) -> Response:
     return error_answer(request.scope, 404, "There is no such order.", field="order_id")
 
 
+async def _no_effect(request: Request, _: Exception) -> Response:
+    return error_answer(request.scope, 404, "No effect of any order has this job.", field="job_id")
+
+
 async def _away(request: Request, error: Exception) -> Response:
     _logger.error("dependency away", error=str(error))
     answer = error_answer(request.scope, 503, _what_is_away(error))
@@ -99,4 +105,7 @@ async def _away(request: Request, error: Exception) -> Response:
 def _what_is_away(error: Exception) -> str:
     if isinstance(error, Unreachable):
         return "The job queue does not answer at the moment. Try again shortly."
-    return "The store's database does not answer at the moment. Try again shortly."
+    return (
+        "The store's database does not answer at the moment. Try again shortly: the same form, or "
+        "the same Idempotency-Key, never makes a second order."
+    )

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from tasks.celery import app
 from tasks.errors import NoSuchRow, Unreachable
 from tasks.outbox import database, rows
+from tasks.outbox.publisher import publisher
 from tasks.outbox.publishing import publish
 from tasks.outbox.rows import Counts
 from tasks.outbox.table import OutboxRow
@@ -62,11 +63,15 @@ def failed(limit: int = 50, after: str = "") -> Sequence[OutboxRow]:
     )
 
 
-def publish_again(job_id: str) -> None:
+def publish_again(job_id: str, *, wait: bool = True) -> None:
     """Run a job anew, whatever has become of it; the row and the id stay the same.
 
     For one that is finished, its body runs again: with the same keys, so an effect that honours
-    them does not happen again.
+    them does not happen again. One that runs at this moment is not run a second time.
+
+    Args:
+        job_id: the job's id.
+        wait: whether to wait for the broker; False leaves it to a thread of this process.
 
     Raises:
         NoSuchRow: when there is no row of this job.
@@ -79,7 +84,10 @@ def publish_again(job_id: str) -> None:
     again = rows.begin_new_run(engine, [job_id])
     if not again:
         raise NoSuchRow(job_id)
-    rows.mark_published(engine, publish(app, again))
+    if wait:
+        rows.mark_published(engine, publish(app, again))
+    else:
+        publisher.publish(again)
 
 
 def prune(older_than: timedelta) -> int:
@@ -109,6 +117,7 @@ def status_of_row(job_id: str) -> JobStatus | None:
         data=None if row.result is None else loads(row.result),
         attempts=row.attempts,
         error=row.error if row.outcome == rows.FAILED else None,
+        is_stored=True,
     )
 
 

@@ -162,16 +162,18 @@ def begin(connection: Connection, job_id: str, run: int) -> bool:
 
     A row that had failed and is run anew is open again.
     """
+    moment = now()
     begun = connection.execute(
         update(OutboxRow)
         .where(OutboxRow.id == job_id, or_(_UNFINISHED, OutboxRow.outcome == FAILED))
         .values(
             attempts=OutboxRow.attempts + 1,
-            started_at=now(),
+            first_started_at=func.coalesce(OutboxRow.first_started_at, moment),
+            started_at=moment,
             finished_at=None,
             outcome=None,
             run=case((OutboxRow.run < run, run), else_=OutboxRow.run),
-            due_at=now() + PUBLISHED_DUE,
+            due_at=moment + PUBLISHED_DUE,
         )
     )
     return bool(begun.rowcount)

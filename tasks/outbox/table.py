@@ -80,6 +80,8 @@ class OutboxRow(_Base):
     from the failed jobs. The result backend tells new runs from old ones by it."""
     attempts: Mapped[int] = mapped_column(Integer, default=0)
     """How often its body was begun."""
+    first_started_at: Mapped[datetime | None] = mapped_column(Utc)
+    """When its body was begun for the first time."""
     started_at: Mapped[datetime | None] = mapped_column(Utc)
     """When its body was begun last."""
     finished_at: Mapped[datetime | None] = mapped_column(Utc)

@@ -74,6 +74,17 @@ def inbox(visitor: Visitor) -> None:
     visitor.open("/inbox")
 
 
+def effects(visitor: Visitor) -> None:
+    order(visitor)
+    visitor.open("/operator/effects?show=all")
+
+
+def effect(visitor: Visitor) -> None:
+    effects(visitor)
+    visitor.click(".ledger li a")
+    visitor.wait_for_text("Run it once more", ".replay")
+
+
 def sample_jobs(visitor: Visitor) -> None:
     visitor.open("/demo")
 
@@ -92,7 +103,7 @@ def nothing_there(visitor: Visitor) -> None:
 
 
 PAGES = (
-    *(catalogue, refused_form, order, inbox, mail),
+    *(catalogue, refused_form, order, inbox, mail, effects, effect),
     *(sample_jobs, sample_job, nothing_there),
 )
 

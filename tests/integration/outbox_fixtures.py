@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import Engine
 
 from tasks import outbox
+from tasks.celery import app
 from tasks.outbox import database
 from tasks.outbox.publisher import publisher
 from tests.support.outbox_jobs import Base, make_engine
@@ -36,6 +37,8 @@ def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def engine(url: str, valkey: Valkey) -> Iterator[Engine]:  # noqa: ARG001 (jobs are published there)
     """The engine that this process uses for its outbox; its tables are there."""
+    # The store's jobs name another database when they are loaded: before, and not later.
+    app.loader.import_default_modules()
     made = make_engine(url)
     outbox.metadata.create_all(made)
     Base.metadata.create_all(made)

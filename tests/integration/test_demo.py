@@ -132,7 +132,9 @@ def test_two_demos_run_side_by_side_and_what_they_did_is_kept_until_it_is_cleane
         second.wait_until_open()
         order = second.order(first_sku(second))
         complete(second, order)
-        pids = [second.pid_of(name) for name in ("web", "worker", "beat", "flower", "valkey")]
+        pids = [
+            second.pid_of(name) for name in ("web", "outbox", "worker", "beat", "flower", "valkey")
+        ]
     assert not any(is_running(pid) for pid in pids)
     assert not (state / ADDRESSES_FILE).exists()
     assert httpx.get(f"{demo.store}/readyz").is_success

@@ -47,7 +47,7 @@ def test_the_summary_counts_the_states() -> None:
     assert summary([card(JobState.COMPLETE)] * 3) == "All 3 jobs are complete."
 
 
-def test_one_wait_for_a_backend_that_is_away_is_enough_for_a_page(
+def test_what_the_ledger_calls_done_is_complete_and_nobody_is_asked(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[str] = []
@@ -57,15 +57,31 @@ def test_one_wait_for_a_backend_that_is_away_is_enough_for_a_page(
         raise Unreachable("refused", "try again")
 
     monkeypatch.setattr(order_cards, "status", status)
-    cards = cards_of(order(), "deferred")
-    assert [card.state for card in cards] == [OUT_OF_SIGHT] * 3
-    assert asked == ["receipt-job"]
+    done = order()
+    done.effects[1].done_at = datetime(2026, 11, 23, tzinfo=UTC)
+    cards = cards_of(done, "deferred", {})
+    assert [card.state for card in cards] == [OUT_OF_SIGHT, "Complete", OUT_OF_SIGHT]
+    assert asked == ["receipt-job", "inventory-job"]
+
+
+def test_a_buyer_does_not_read_an_operators_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = JobStatus("any", JobState.FAILED, error="OrderRefused: ask the ERP's admin")
+    monkeypatch.setattr(order_cards, "status", lambda _: failed)
+    cards = cards_of(order(), "deferred", {})
+    assert [card.status.error for card in cards if card.status] == [None] * 3
+
+
+def test_a_job_that_only_the_outbox_knows_is_said_to_be_kept() -> None:
+    stored = JobCard("id", "Title", "a.task", JobStatus("id", JobState.WAITING, is_stored=True))
+    assert stored.state == "Waiting"
+    assert stored.now == "Kept with the order."
+    assert card(JobState.WAITING).now == "In the queue."
 
 
 def test_effects_inside_the_request_are_told_without_a_backend() -> None:
     half_done = order()
     half_done.effects[0].done_at = datetime(2026, 11, 23, tzinfo=UTC)
-    assert [card.state for card in cards_of(half_done, "inline")] == [
+    assert [card.state for card in cards_of(half_done, "inline", {})] == [
         "Complete",
         "Failed",
         "Failed",

@@ -2,20 +2,22 @@ import threading
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-from unittest.mock import Mock
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from kombu.utils.json import loads
+from sqlalchemy import select, text
+from sqlalchemy.exc import OperationalError
 
-from checkout_demo import checkout, publishing
+from checkout_demo import checkout
 from checkout_demo.checkout import PlacedOrder, place_order
 from checkout_demo.database import Database
 from checkout_demo.faults import BadOrder, KeyReused
-from checkout_demo.models import EffectKind, Order
+from checkout_demo.models import EffectKind
 from checkout_demo.orders import OrderNotFound, find_order
-from tasks.errors import Unreachable
+from tasks.outbox import OutboxRow
+from tasks.outbox.publisher import publisher
+from tasks.outbox.rows import Outgoing
 from tests.support.store import ADA, NOTHING, item, rows, store_in
 
 
@@ -26,15 +28,20 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 @pytest.fixture(autouse=True)
-def published(monkeypatch: pytest.MonkeyPatch) -> list[Order]:
-    """The orders whose jobs were published, without a broker."""
-    orders: list[Order] = []
-    monkeypatch.setattr(checkout, "publish", orders.append)
-    return orders
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Outgoing]:
+    """What a thread of the process would publish, without a broker."""
+    outgoing: list[Outgoing] = []
+    monkeypatch.setattr(publisher, "publish", outgoing.extend)
+    return outgoing
 
 
-def test_an_order_its_lines_and_its_effects_are_one_commit(
-    database: Database, published: list[Order]
+def jobs(database: Database) -> list[OutboxRow]:
+    with database.reading() as session:
+        return list(session.scalars(select(OutboxRow)))
+
+
+def test_an_order_its_lines_its_effects_and_their_jobs_are_one_commit(
+    database: Database, published: list[Outgoing]
 ) -> None:
     placed = place_order(database, [item("press-pot"), item("desk-mug", 3)], ADA)
     stored = find_order(database, placed.order.id)
@@ -45,26 +52,35 @@ def test_an_order_its_lines_and_its_effects_are_one_commit(
     ]
     assert stored.total == Decimal("90.00")
     assert [effect.kind for effect in stored.effects] == list(EffectKind)
-    assert published == [placed.order]
+    assert {job.id for job in jobs(database)} == {effect.job_id for effect in stored.effects}
+    assert [job.id for job in published] == [effect.job_id for effect in stored.effects]
 
 
-def test_jobs_are_published_with_the_ids_that_the_commit_stored(
+def test_a_commit_that_fails_leaves_neither_order_nor_jobs(
+    database: Database, published: list[Outgoing]
+) -> None:
+    with database.writing() as session:
+        session.execute(text("ALTER TABLE job_outbox RENAME TO gone"))
+    with pytest.raises(OperationalError):
+        place_order(database, [item("press-pot")], ADA)
+    assert rows(database) == NOTHING
+    assert published == []
+
+
+def test_each_job_carries_the_order_and_the_id_of_its_effect(database: Database) -> None:
+    order = place_order(database, [item("press-pot")], ADA).order
+    stored = {job.id: (job.task, loads(job.data)) for job in jobs(database)}
+    data = {"order_id": order.id}
+    assert stored == {e.job_id: (e.kind.task, data) for e in order.effects}
+    assert len({UUID(job_id) for job_id in stored}) == 3
+
+
+def test_inside_the_request_there_are_no_jobs(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scheduled: list[tuple[str, Any, str]] = []
-
-    def schedule(name: str, data: Any, *, job_id: str) -> str:  # noqa: ANN401 (any data)
-        # Another connection sees the order already: the commit comes first.
-        find_order(database, data["order_id"])
-        scheduled.append((name, data, job_id))
-        return job_id
-
-    monkeypatch.setattr(checkout, "publish", publishing.publish)
-    monkeypatch.setattr(publishing, "schedule", schedule)
-    order = place_order(database, [item("press-pot")], ADA).order
-    data = {"order_id": order.id}
-    assert scheduled == [(e.kind.task, data, e.job_id) for e in order.effects]
-    assert len({UUID(job_id) for *_, job_id in scheduled}) == len(scheduled) == 3
+    monkeypatch.setattr(checkout, "perform", lambda *_: None)
+    place_order(database, [item("press-pot")], ADA, mode="inline")
+    assert (rows(database)["order"], jobs(database)) == (1, [])
 
 
 def test_totals_are_exact(database: Database) -> None:
@@ -83,7 +99,7 @@ def test_the_price_is_that_of_the_moment(database: Database) -> None:
 
 
 def test_every_fault_is_named_at_once_and_nothing_is_stored(
-    database: Database, published: list[Order]
+    database: Database, published: list[Outgoing]
 ) -> None:
     cart = [item("no-such-thing"), item("press-pot", -1), item("desk-mug", 10**30), {}, 7]
     customer = {"name": " ", "email": "nobody"}
@@ -104,7 +120,7 @@ def test_every_fault_is_named_at_once_and_nothing_is_stored(
     assert published == []
 
 
-def test_a_repeated_key_is_the_same_order(database: Database, published: list[Order]) -> None:
+def test_a_repeated_key_is_the_same_order(database: Database, published: list[Outgoing]) -> None:
     cart = [item("press-pot"), item("desk-mug")]
     first = place_order(database, cart, ADA, "key-1")
     # The order of the lines and a stray space are not what was asked for.
@@ -113,7 +129,7 @@ def test_a_repeated_key_is_the_same_order(database: Database, published: list[Or
     assert [effect.job_id for effect in again.order.effects] == [
         effect.job_id for effect in first.order.effects
     ]
-    assert published == [first.order]
+    assert len(published) == len(jobs(database)) == 3
     assert rows(database)["order"] == 1
 
 
@@ -136,7 +152,7 @@ def test_without_a_key_two_requests_are_two_orders(database: Database) -> None:
 
 
 def test_one_key_in_eight_threads_makes_one_order(
-    database: Database, published: list[Order]
+    database: Database, published: list[Outgoing]
 ) -> None:
     start = threading.Barrier(8, timeout=30)
     placed: list[PlacedOrder] = []
@@ -154,30 +170,7 @@ def test_one_key_in_eight_threads_makes_one_order(
     assert len({each.order.id for each in placed}) == 1
     assert [each.is_new for each in placed].count(True) == 1
     assert rows(database) == {"order": 1, "order_product": 1, "order_effect": 3}
-    assert len(published) == 1
-
-
-def test_a_broker_that_is_away_does_not_stop_an_order(
-    database: Database, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    attempts: list[str] = []
-
-    def schedule(name: str, *_: object, **__: object) -> str:
-        attempts.append(name)
-        raise Unreachable("refused", "try again")
-
-    log = Mock()
-    monkeypatch.setattr(checkout, "publish", publishing.publish)
-    monkeypatch.setattr(publishing, "schedule", schedule)
-    monkeypatch.setattr(publishing, "_logger", log)
-    order = place_order(database, [item("press-pot")], ADA).order
-    assert find_order(database, order.id).total == Decimal("42.00")
-    missing = [kind.task for kind in EffectKind]
-    log.error.assert_called_once_with(
-        "jobs not published", order_id=order.id, tasks=missing, reason="refused"
-    )
-    # One wait was enough.
-    assert attempts == ["orders.send_receipt"]
+    assert len(published) == len(jobs(database)) == 3
 
 
 def test_an_order_that_is_not_there_is_named(database: Database) -> None:

@@ -1,0 +1,62 @@
+"""A worker whose server is full (`maxmemory`, noeviction) while its jobs run."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.programs import Program
+from tests.support.valkey import Valkey
+from tests.support.waiting import wait_for
+from tests.support.worker import start_worker
+
+JOBS = 4
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Valkey]:
+    with Valkey(tmp_path) as process:
+        yield process
+
+
+def schedule(server: Valkey, tmp_path: Path, number: int) -> Path:
+    """Schedule a plain job from another process; return the file that its body writes."""
+    file = tmp_path / f"book-{number}"
+    code = (
+        "from tasks.scheduler import schedule; "
+        f"print(schedule('outbox.append', {{'file': {str(file)!r}, 'seconds': 1}}))"
+    )
+    with Program(
+        [sys.executable, "-c", code],
+        log=tmp_path / f"schedule-{number}.log",
+        env={"BROKER_URL": server.url},
+    ) as program:
+        assert program.process.wait(60) == 0, program.output()
+    return file
+
+
+def test_jobs_that_end_while_the_server_is_full_are_complete_when_there_is_room(
+    server: Valkey, tmp_path: Path
+) -> None:
+    files = [schedule(server, tmp_path, number) for number in range(JOBS)]
+    jobs = [(tmp_path / f"schedule-{number}.log").read_text().strip() for number in range(JOBS)]
+    with start_worker(
+        tmp_path / "worker.log", broker_url=server.url, jobs="tests.support.outbox_jobs"
+    ) as worker:
+        wait_for(lambda: any(file.exists() for file in files), "a body to begin")
+        server.client.config_set("maxmemory-policy", "noeviction")
+        server.client.config_set("maxmemory", 1)
+        wait_for(lambda: "waiting for room" in worker.output(), "a result without room")
+        worker.check_alive()
+        server.client.config_set("maxmemory", 0)
+        done = b'"status": "SUCCESS"'
+
+        def complete() -> bool:
+            metas = [server.client.get(f"celery-task-meta-{job}") for job in jobs]
+            return all(isinstance(meta, bytes) and done in meta for meta in metas)
+
+        wait_for(complete, "all jobs to be Complete", doing=worker.check_alive)
+        wait_for(lambda: not server.client.hlen("unacked"), "all to be acknowledged")
+    assert server.client.llen("default") == 0
+    assert [file.read_text().count("begin") for file in files] == [1] * JOBS
