@@ -43,8 +43,11 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 
 export REQUIRE_ALL
 
+# Most tests wait for real programs most of the time, so several fit on a core.
+TEST_PROCESSES ?= 4
+
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
-	@$(RUN) pytest
+	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup
 
 faults: setup ## Kill workers and the broker under load for some minutes, and count (SEED=1)
 	@$(RUN) tests.faults $(if $(SEED),--seed $(SEED))
