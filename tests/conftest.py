@@ -37,6 +37,8 @@ def pytest_unconfigure() -> None:
     _STATE.cleanup()
 
 
+# First, because pytest-xdist reads the marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares servers, when several processes run the tests (`-n`).
 
