@@ -54,6 +54,9 @@ def _app(url: SecretStr) -> App:
     app.conf.update(
         # This app is shown nowhere, so its addresses may hold their passwords.
         broker_url=address,
+        # `celery` itself puts BROKER_URL where it goes before `broker_url`, for all apps.
+        broker_read_url=address,
+        broker_write_url=address,
         broker_transport=f"tasks.broker.transport:{backend}Transport",
         result_backend=f"tasks.results:{backend}ResultBackend+{address}",
         redis_backend_credential_provider=None,
