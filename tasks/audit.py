@@ -18,15 +18,13 @@ from kombu.exceptions import OperationalError
 
 from config.masking import rules
 from config.settings import framework_settings
-from tasks.broker.access import server_of
-from tasks.errors import Unreachable
+from tasks.broker.access import reachable, server_of
+from tasks.errors import BadCursor
 
 KEY = "expresslane-audit"
 
 LONGEST = 500
 """Characters of a part of a line that are kept."""
-
-_AWAY = (redis.ConnectionError, redis.TimeoutError, OperationalError)
 
 _logger = structlog.get_logger("tasks.audit")
 
@@ -70,17 +68,16 @@ def newest(app: Celery, limit: int = 50, before: str | None = None) -> list[Chan
 
     Raises:
         Unreachable: when the broker did not answer.
-        ValueError: when `before` is no id.
+        BadCursor: when `before` is no id.
 
     """
     last = "+" if before is None else f"({before}"
     try:
-        server = server_of(app)
-        rows: Any = server.client.xrevrange(server.key(KEY), max=last, count=limit)
+        with reachable("ask again later"):
+            server = server_of(app)
+            rows: Any = server.client.xrevrange(server.key(KEY), max=last, count=limit)
     except redis.ResponseError as error:
-        raise ValueError(f"{before!r} is no id of a change") from error
-    except _AWAY as error:
-        raise Unreachable(str(error), "ask again later") from error
+        raise BadCursor(str(before)) from error
     return [_read(message_id.decode(), fields) for message_id, fields in rows]
 
 

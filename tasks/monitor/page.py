@@ -2,23 +2,21 @@
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, ClassVar, TypeVar
 
-import redis
 import tornado.web
 from celery import Celery
-from kombu.exceptions import OperationalError
 
 from config.masking import rules
 from tasks import audit
+from tasks.broker.access import AWAY
 from tasks.errors import ExpresslaneError, Unreachable
-from tasks.failed.screen import ago as in_words
 from tasks.monitor.background import ACTING_SECONDS, in_background
 from tasks.monitor.brokers import OWN
 from tasks.monitor.guard import Guarded
+from tasks.monitor.shown import Shown
 
 PAGE_SIZE = 25
 """Rows on a page."""
@@ -33,7 +31,6 @@ REFRESH_SECONDS = 5
 
 Found = TypeVar("Found")
 
-_AWAY = (Unreachable, redis.ConnectionError, redis.TimeoutError, OperationalError)
 
 _logger = logging.getLogger("tasks.monitor")
 
@@ -56,7 +53,7 @@ class Deed:
     """The job, the queue or the filter."""
 
 
-class Page(Guarded):
+class Page(Shown, Guarded):
     """A page of ours."""
 
     tab: ClassVar[str]
@@ -75,7 +72,7 @@ class Page(Guarded):
         name = self.get_query_argument("broker", OWN)
         if name not in self.monitor.brokers.names:
             known = ", ".join(self.monitor.brokers.names)
-            raise tornado.web.HTTPError(404, f"MONITOR_BROKERS has no such name; it has: {known}")
+            raise tornado.web.HTTPError(404, f"There is no such broker here; there are: {known}")
         self._broker = name
         await super().prepare()
 
@@ -87,6 +84,11 @@ class Page(Guarded):
     def asked(self, name: str) -> str | None:
         """Return what the address says of it; None for nothing."""
         return self.get_query_argument(name, "") or None
+
+    def list_link(self) -> str:
+        """Return the address of the list that this page belongs to."""
+        shown = next(tab for tab in self.monitor.tabs if tab.name == self.tab)
+        return self.link(shown.name if shown.is_shown else self.monitor.tabs[0].name)
 
     def at_broker(self, name: str) -> str:
         """Return the address of this page's tab at another broker."""
@@ -108,11 +110,20 @@ class Page(Guarded):
         self.render(f"monitor/{template}", page=self, said=self._said(), **found)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say that the broker is away, and look again after a while."""
+        """Say what is wrong; when the broker is away, look again after a while."""
         error = kwargs.get("exc_info", (None, None))[1]
-        if not isinstance(error, _AWAY):
+        if isinstance(error, AWAY):
+            self._say_away(error)
+        elif isinstance(error, ExpresslaneError) and self.request.method == "POST":
+            self.leave(Said(rules().text(str(error)), is_good=False), self.list_link())
+        elif isinstance(error, ExpresslaneError):
+            # What the address names is not there (any more), or cannot be so.
+            self.set_status(404 if isinstance(error, LookupError) else 400)
+            self.render("monitor/problem.html", page=self, said=None, problem=str(error))
+        else:
             super().write_error(status_code, **kwargs)
-            return
+
+    def _say_away(self, error: BaseException) -> None:
         looks = self.request.method == "GET"
         self.set_status(503)
         if looks:
@@ -128,8 +139,8 @@ class Page(Guarded):
         )
 
     def log_exception(self, typ: Any, value: Any, tb: Any) -> None:  # noqa: ANN401 (tornado's)
-        """Log a line, no traceback, when it is only the broker that is away."""
-        if isinstance(value, _AWAY):
+        """Log a line, no traceback, when it is nothing of ours that is wrong."""
+        if isinstance(value, (*AWAY, ExpresslaneError)):
             _logger.warning("%s: %s", self.request.path, value)
         else:
             super().log_exception(typ, value, tb)
@@ -176,9 +187,27 @@ class Page(Guarded):
         self.set_secure_cookie(SAID, told, expires_days=None)
         self.redirect(to, status=303)
 
-    def ask(self, question: str, warning: str, verb: str, back: str) -> None:
-        """Show a page that asks before something is done; its form is sent to this address."""
-        self.show("confirm.html", question=question, warning=warning, verb=verb, back=back)
+    def ask(
+        self, question: str, warning: str, verb: str, back: str, choices: Sequence[str] = ()
+    ) -> None:
+        """Show a page that asks before something is done; its form is sent to this address.
+
+        Args:
+            question: what will be done.
+            warning: what that means.
+            verb: what stands on the button.
+            back: where Cancel leads.
+            choices: queues, of which one is to be chosen; the form sends it as `to`.
+
+        """
+        self.show(
+            "confirm.html",
+            question=question,
+            warning=warning,
+            verb=verb,
+            back=back,
+            choices=choices,
+        )
 
     def _said(self) -> Said | None:
         cookie = self.get_secure_cookie(SAID)
@@ -187,25 +216,3 @@ class Page(Guarded):
         self.clear_cookie(SAID)
         text, is_good = json.loads(cookie)
         return Said(text, is_good)
-
-    # -- what templates call -----------------------------------------------------------------------
-
-    @staticmethod
-    def ago(at: datetime) -> str:
-        """Return how long ago it was, such as `3h ago`."""
-        return in_words((datetime.now(UTC) - at).total_seconds())
-
-    @staticmethod
-    def masked(value: Any) -> Any:  # noqa: ANN401 (any JSON)
-        """Return it with what nobody should read by the way replaced."""
-        return rules().value(value)
-
-    @staticmethod
-    def pretty(value: object) -> str:
-        """Return it as JSON that a person can read."""
-        return json.dumps(value, indent=2, ensure_ascii=False, default=str)
-
-
-def counted(number: int, noun: str) -> str:
-    """Return such as `1 job` or `1,200 jobs`."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -31,6 +31,8 @@ class Tab:
     routes: Sequence[URLSpec]
     count: Count | None = None
     """What stands in the tab, when it is not 0."""
+    warns: bool = True
+    """Whether somebody should look when that is so."""
     is_shown: bool = True
 
 

@@ -1,7 +1,6 @@
 """Flower's templates and ours, which are below `monitor/`; the tabs are put into Flower's own."""
 
 from pathlib import Path
-from typing import Any
 
 from tornado.template import Loader, Template
 
@@ -49,14 +48,3 @@ def _put(text: str, place: str, new: str) -> str:
     if place not in text:
         raise UnknownFlower(f"Flower's template has no {place}; use the version in pyproject.toml")
     return text.replace(place, new, 1)
-
-
-def escaped_bytes(value: bytes, most: int = 4_000) -> str:
-    """Return bytes as text that shows each of them: what is no text, by its number."""
-    shown = value[:most].decode("utf-8", "backslashreplace")
-    text = "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in shown)
-    return text if len(value) <= most else f"{text} ... {len(value) - most} bytes more"
-
-
-def _escape(char: Any) -> str:  # noqa: ANN401 (a character)
-    return str(char).encode("unicode_escape").decode()

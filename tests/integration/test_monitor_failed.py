@@ -30,7 +30,7 @@ def queued(valkey: Valkey) -> list[dict[str, Any]]:
 def test_without_failed_jobs_the_page_says_so(anybody: Caller) -> None:
     page = anybody.get("/failed").text
     assert "No job has failed" in text_of(page)
-    assert "Failed Quarantine" in tabs_of(page)
+    assert "Failed Pending" in tabs_of(page)
     assert "Retry all" not in page
 
 
@@ -39,8 +39,8 @@ def test_a_failed_job_is_listed_with_what_one_needs_to_know(anybody: Caller) -> 
     page = anybody.get("/failed").text
     for part in ("1 job has failed", job_id, "orders.send_receipt", "high", "OrderRefused", "now"):
         assert part in text_of(page)
-    assert "Failed 1 Quarantine" in tabs_of(page)
-    in_flower = lambda: "Failed 1 Quarantine" in tabs_of(anybody.get("/tasks").text)  # noqa: E731
+    assert "Failed 1 Pending" in tabs_of(page)
+    in_flower = lambda: "Failed 1 Pending" in tabs_of(anybody.get("/tasks").text)  # noqa: E731
     assert wait_for(in_flower, "the count in the tabs of Flower's own page")
     failures.discard(job_id)
 

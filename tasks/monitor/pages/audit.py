@@ -1,7 +1,7 @@
 """Audit: who changed what, and when."""
 
 from celery import Celery
-from tornado.web import HTTPError, url
+from tornado.web import url
 
 from tasks import audit
 from tasks.monitor.page import PAGE_SIZE, Page
@@ -20,10 +20,7 @@ class AuditList(Page):
         def look(app: Celery) -> list[audit.Change]:
             return audit.newest(app, PAGE_SIZE + 1, before)
 
-        try:
-            found = await self.of_app(look)
-        except ValueError as error:
-            raise HTTPError(400, str(error)) from error
+        found = await self.of_app(look)
         older = found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
         self.show("audit.html", changes=found[:PAGE_SIZE], older=older)
 

@@ -10,7 +10,8 @@ from tornado.web import HTTPError, url
 from tasks.failed.job import Filter, Outcome
 from tasks.failures import FailedJobs
 from tasks.failures import Page as Listed
-from tasks.monitor.page import PAGE_SIZE, Deed, Page, counted
+from tasks.monitor.page import PAGE_SIZE, Deed, Page
+from tasks.monitor.shown import counted
 from tasks.monitor.tabs import Tab
 
 AGES = {

@@ -4,7 +4,6 @@ What is known comes in sections. Another one (a timeline, log lines) is a functi
 and a template that shows it: add it to `SECTIONS`.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +11,16 @@ from typing import Any
 from celery import Celery
 from tornado.web import url
 
-from config.masking import HIDDEN, restored, rules
-from tasks.app import refuse_envelopes
+from config.masking import rules
 from tasks.errors import NoSuchFailedJob, Unreachable
 from tasks.failed.job import FailedJob
 from tasks.failures import FailedJobs
+from tasks.monitor.editing import Draft, read_data
 from tasks.monitor.page import Deed, Page, Said
 from tasks.monitor.tabs import Tab
 from tasks.results import JobResults
 from tasks.scheduler import JobStatus, status_of
 from tasks.states import JobState
-
-MOST_DATA = 1_000_000
-"""Bytes of JSON that somebody may send to retry a job with."""
 
 
 @dataclass(frozen=True)
@@ -34,14 +30,6 @@ class Section:
     template: str
     look: Callable[[Celery, str], Any]
     """Called with the app and the job's id, in the background. None: the section is not shown."""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """What somebody wrote to retry a job with, and what is wrong with it."""
-
-    text: str
-    fault: str
 
 
 def failed_job(app: Celery, job_id: str) -> FailedJob | None:
@@ -86,7 +74,6 @@ class JobView(Page):
             draft=draft,
             reveal=reveal,
             can_be_seen=(lambda value: value) if reveal else rules().value,
-            hidden=HIDDEN,
         )
 
 
@@ -112,15 +99,13 @@ class RetryChanged(JobView):
 
     async def post(self, job_id: str) -> None:
         """Do it, or show the form again with what is wrong."""
-        text = self.get_body_argument("data", "")
+        text = self.get_body_argument("data", "", strip=False)
         before = await self.of_app(lambda app: failed_job(app, job_id))
         if before is None:
             self.leave(Said(str(NoSuchFailedJob(job_id)), is_good=False), self.link("job", job_id))
             return
         try:
-            data = restored(_object(text), before.data, rules().value)
-            _refuse_hidden(data, before.data)
-            refuse_envelopes(data, f"job {job_id}")
+            data = read_data(text, before.data)
         except ValueError as error:
             self.set_status(422)
             await self.show_job(job_id, draft=Draft(text, str(error)))
@@ -144,40 +129,6 @@ def status(app: Celery, job_id: str) -> JobStatus:
     if not isinstance(backend, JobResults):
         raise Unreachable("result_backend is not tasks.results:ResultBackend", "set it so")
     return status_of(job_id, backend.record_of(job_id))
-
-
-def _object(text: str) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        ValueError: saying where it is none.
-
-    """
-    if len(text) > MOST_DATA:
-        raise ValueError(f"these data are longer than {MOST_DATA:,} characters")
-    try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise ValueError(f"this is no JSON: {error.msg}, at {where}") from error
-    if not isinstance(found, dict):
-        raise ValueError(  # noqa: TRY004 (of the two, it is what the form shows)
-            'a job\'s data are a JSON object, such as {"order": 4}'
-        )
-    return found
-
-
-def _refuse_hidden(data: object, before: object) -> None:
-    """Refuse what stands for a hidden value where there was none.
-
-    Raises:
-        ValueError: saying so.
-
-    """
-    if HIDDEN in json.dumps(data) and HIDDEN not in json.dumps(before, default=str):
-        raise ValueError(
-            f"{HIDDEN} stands for a hidden value where there was none before; write the value"
-        )
 
 
 TAB = Tab(

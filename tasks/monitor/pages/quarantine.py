@@ -1,12 +1,11 @@
 """Quarantine: messages that could not become jobs."""
 
 from celery import Celery
-from tornado.web import HTTPError, url
+from tornado.web import url
 
-from tasks.errors import NoSuchMessage
 from tasks.monitor.page import PAGE_SIZE, Deed, Page, Said
+from tasks.monitor.shown import escaped_bytes
 from tasks.monitor.tabs import Tab
-from tasks.monitor.templating import escaped_bytes
 from tasks.quarantine import Quarantine, Quarantined
 
 
@@ -23,10 +22,7 @@ class QuarantineList(Page):
             kept = Quarantine(app)
             return kept.newest(PAGE_SIZE + 1, before), kept.count(), kept.total()
 
-        try:
-            found, count, total = await self.of_app(look)
-        except NoSuchMessage as error:
-            raise HTTPError(400, str(error)) from error
+        found, count, total = await self.of_app(look)
         older = found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
         self.show(
             "quarantine.html",
@@ -49,10 +45,7 @@ class OneMessage(Page):
 
     async def get(self, message_id: str) -> None:
         """Show all of it."""
-        try:
-            found = await self.of_app(lambda app: Quarantine(app).show(message_id))
-        except NoSuchMessage as error:
-            raise HTTPError(404, str(error)) from error
+        found = await self.of_app(lambda app: Quarantine(app).show(message_id))
         self.show("message.html", message=found, text=escaped_bytes(found.message))
 
 
