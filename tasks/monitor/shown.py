@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from config.masking import rules
-from tasks.failed.screen import ago as in_words
+from tasks.terminal import ago as in_words
 
 BRIEF = 200
 """Characters of a job's data in a list."""

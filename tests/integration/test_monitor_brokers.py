@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from tasks.broker.access import server_of
+from tasks.failed.store import FailedStore
 from tasks.failures import FailedJobs
-from tests.support.failed import MANY, FailedStore, an_app, failure
+from tests.support.failed import MANY, an_app, failure
 from tests.support.flower import Caller, Flower
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
