@@ -7,15 +7,16 @@ Each is logged, and kept on the broker's server in the stream `expresslane-audit
 oldest make room: `AUDIT_LIMIT`. What is recorded names jobs, never their data.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
-import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from config import logging as log_fields
 from config.masking import rules
 from config.settings import framework_settings
 from tasks.broker.access import reachable, server_of
@@ -26,7 +27,7 @@ KEY = "expresslane-audit"
 LONGEST = 500
 """Characters of a part of a line that are kept."""
 
-_logger = structlog.get_logger("tasks.audit")
+_logger = logging.getLogger("tasks.audit")
 
 
 @dataclass(frozen=True)
@@ -48,14 +49,16 @@ def record(app: Celery, *, who: str, what: str, which: str, count: int = 1) -> N
     """Log the change and keep it. Never raises: the change is made, and the log has it."""
     fields = {"who": who, "what": what, "which": rules().text(which)}
     fields = {name: value[:LONGEST] for name, value in fields.items()}
-    _logger.info("changed by an operator", **fields, count=count)
+    tokens = log_fields.bind({**fields, "count": str(count)})
+    _logger.info("changed by an operator")
+    log_fields.unbind(tokens)
     try:
         server = server_of(app)
         kept: dict[Any, Any] = {**fields, "count": count}
         limit = framework_settings().audit_limit
         server.client.xadd(server.key(KEY), kept, maxlen=limit, approximate=True)
     except (redis.RedisError, OperationalError) as error:
-        _logger.warning("the change stands in this log only", reason=str(error))
+        _logger.warning("that change stands in this log only: %s", error)
 
 
 def newest(app: Celery, limit: int = 50, before: str | None = None) -> list[Change]:
