@@ -33,7 +33,8 @@ AT_ONCE = 1_000
 MANY_SECONDS = 20.0
 """How long a change of many goes on; what is left then is said, and can be done by doing it again.
 
-About 100,000 jobs. A browser would wait longer; somebody in front of it hardly.
+Time for some 43,000 retries on a busy machine of two cores. A browser would wait longer; somebody
+in front of it hardly.
 """
 
 _CURSOR = re.compile(r"\d{1,12}(\.\d{1,9})?:.{1,255}", re.DOTALL)
