@@ -65,7 +65,7 @@ def flower(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 @pytest.fixture(scope="session")
 def failing_worker(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """A worker whose jobs fail when they are told to."""
-    log = tmp_path_factory.mktemp("failing") / "worker.log"
+    log = tmp_path_factory.mktemp("failing") / "failing.log"
     jobs = "tests.support.failing"
     with start_worker(log, broker_url=valkey.url, queues=QUEUE, jobs=jobs) as program:
         yield program

@@ -54,7 +54,7 @@ class Eavesdropper:
 @pytest.fixture(scope="module")
 def worker_log(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """A worker for the jobs that tell, with all that it logs."""
-    log = tmp_path_factory.mktemp("telltale") / "worker.log"
+    log = tmp_path_factory.mktemp("telltale") / "telltale.log"
     with start_worker(
         log,
         broker_url=valkey.url,

@@ -128,7 +128,7 @@ def test_who_is_slower_than_a_worker_is_told_so(
 ) -> None:
     job_id = schedule("tests.add", {"first": 1, "second": 2}, queue=HERE)
     page = anybody.get(f"/pending?queue={HERE}").text
-    with start_worker(tmp_path / "worker.log", broker_url=valkey.url, queues=HERE, pool="solo"):
+    with start_worker(tmp_path / "taker.log", broker_url=valkey.url, queues=HERE, pool="solo"):
         wait_for(lambda: status(job_id).state.is_final, "the job to be done")
     for label in ("To front", "Remove</a>"):
         said = anybody.do(link_of(page, job_id, label))

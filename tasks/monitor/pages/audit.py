@@ -22,7 +22,7 @@ class AuditList(Page):
 
         found = await self.of_app(look)
         older = found[PAGE_SIZE - 1].id if len(found) > PAGE_SIZE else None
-        self.show("audit.html", changes=found[:PAGE_SIZE], older=older)
+        self.show("audit.html", changes=found[:PAGE_SIZE], older=older, is_first=before is None)
 
 
 TAB = Tab("audit", "Audit", [url(r"/audit", AuditList, name="audit")])

@@ -28,6 +28,7 @@ class QuarantineList(Page):
             "quarantine.html",
             messages=found[:PAGE_SIZE],
             older=older,
+            is_first=before is None,
             count=count,
             total=total,
         )
