@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from config.masking import rules
 from config.settings import Settings
 
 # What these say at INFO is said better elsewhere: Celery's lines on a job show what it returned and
@@ -46,15 +47,22 @@ def configure(settings: Settings) -> None:
 
 
 def _dict_config(settings: Settings, shared: list[structlog.typing.Processor]) -> dict[str, Any]:
+    # A traceback is text only when it is laid out, which the console's renderer does by itself.
     last: list[structlog.typing.Processor] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.format_exc_info,
+            _mask_values,
+            structlog.processors.JSONRenderer(),
+        ]
         if settings.log_format == "json"
         else [
+            _mask_values,
             structlog.dev.ConsoleRenderer(
                 colors=False,
                 pad_event_to=0,
                 exception_formatter=structlog.dev.plain_traceback,
-            )
+            ),
+            _mask_line,
         ]
     )
     return {
@@ -71,6 +79,17 @@ def _dict_config(settings: Settings, shared: list[structlog.typing.Processor]) -
         "root": {"level": settings.log_level, "handlers": ["stderr"]},
         "loggers": {name: {"level": "WARNING"} for name in _QUIET},
     }
+
+
+def _mask_values(
+    _: object, __: str, line: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    return {name: rules().value({name: value})[name] for name, value in line.items()}
+
+
+def _mask_line(_: object, __: str, line: structlog.typing.EventDict) -> str:
+    # What comes after the renderer gets what it has made.
+    return rules().text(str(line))
 
 
 def bind(fields: Mapping[str, str]) -> Mapping[str, Any]:

@@ -139,6 +139,14 @@ class Settings(BaseSettings):
         "console", description="console for people, json for a log collector"
     )
 
+    mask: str = Field(
+        "email,token,password,secret,authorization,card",
+        description="words in names whose values are shown nowhere, with commas; none for none",
+    )
+    audit_limit: int = Field(
+        10_000, ge=100, description="changes by operators that are kept; the oldest make room"
+    )
+
     smtp_url: SmtpUrl = Field(
         SecretStr("smtp://127.0.0.1:8025"), description="mail server; user and password allowed"
     )
@@ -154,6 +162,12 @@ class Settings(BaseSettings):
     def results(self) -> SecretStr:
         """The address of the result backend: the broker's, unless one is given."""
         return self.result_backend_url or self.broker_url
+
+    @property
+    def masked_names(self) -> tuple[str, ...]:
+        """The words of `MASK`."""
+        words = tuple(word.strip() for word in self.mask.split(",") if word.strip())
+        return () if words == ("none",) else words
 
     @property
     def smtp(self) -> SmtpAddress:

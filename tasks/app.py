@@ -2,16 +2,22 @@
 
 Data that would not arrive as they were sent are refused at once. And when the broker is away, the
 error says whether the job may be in its queue all the same.
+
+What events, Flower and logs show of a job's data is masked where it is published: see
+`config/masking.py`.
 """
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import redis
 from celery import Celery
 from celery.result import AsyncResult
+from celery.utils.saferepr import saferepr
 from kombu.exceptions import LimitExceeded, OperationalError
 
+from config.masking import HIDDEN, rules
 from tasks.errors import BadJob, Unreachable
 
 _ENVELOPE = {"__type__", "__value__"}
@@ -49,12 +55,34 @@ class App(Celery):
         """
         refuse_envelopes(args, name)
         refuse_envelopes(kwargs, name)
+        options.setdefault("argsrepr", self._shown_arguments(name, args or ()))
+        options.setdefault("kwargsrepr", self._shown(kwargs or {}))
         try:
             return super().send_task(name, args, kwargs, *more, **options)
         except Unreachable:
             raise
         except (redis.RedisError, OperationalError) as error:
             raise unreachable(error) from error
+
+    def _shown_arguments(self, name: str, args: Sequence[Any]) -> str:
+        """Return what events, Flower and logs show of positional arguments.
+
+        Their names stand in the task's code. Where that is not known, they are all hidden.
+        """
+        if not args:
+            return "()"
+        task = self.tasks.get(name)
+        names = list(inspect.signature(task.run).parameters) if task is not None else []
+        return self._shown(
+            tuple(
+                rules().value({names[i]: value})[names[i]] if i < len(names) else HIDDEN
+                for i, value in enumerate(args)
+            )
+        )
+
+    def _shown(self, value: object) -> str:
+        levels = self.conf.task_repr_maxlevels
+        return saferepr(rules().value(value), self.amqp.argsrepr_maxsize, maxlevels=levels)
 
 
 def unreachable(error: Exception) -> Unreachable:

@@ -43,15 +43,16 @@ def list_failed(limit: int, as_json: bool, **where: Any) -> None:
 
 @failed.command()
 @click.argument("job_id")
+@click.option("--reveal", is_flag=True, help="Show what MASK hides, too.")
 @options.as_json
-def show(job_id: str, as_json: bool) -> None:
+def show(job_id: str, reveal: bool, as_json: bool) -> None:
     """Show all that is known of one failed job."""
     with _failed_jobs() as jobs:
         job = jobs.show(job_id)
     if as_json:
-        print_json(job.as_json())
+        print_json(job.as_json(reveal=reveal))
     else:
-        click.echo(details(job))
+        click.echo(details(job, reveal=reveal))
 
 
 @failed.command()

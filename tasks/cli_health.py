@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.terminal import NOTHING, exit_codes
+from tasks.terminal import NOTHING, exit_codes, noted
 
 if TYPE_CHECKING:
     from tasks.quarantine import Quarantined
@@ -80,8 +80,9 @@ def show(message_id: str) -> None:
 def put_back(message_id: str) -> None:
     """Put one message back into its queue."""
     from tasks import quarantine as kept  # noqa: PLC0415 (see tasks/terminal.py)
+    from tasks.celery import app  # noqa: PLC0415 (likewise)
 
-    with exit_codes():
+    with exit_codes(), noted(app):
         found = kept.put_back(message_id)
     click.echo(f"Put {message_id} back into {found.queue}.")
 
@@ -91,8 +92,9 @@ def put_back(message_id: str) -> None:
 def discard(message_id: str) -> None:
     """Throw one message away."""
     from tasks import quarantine as kept  # noqa: PLC0415 (see tasks/terminal.py)
+    from tasks.celery import app  # noqa: PLC0415 (likewise)
 
-    with exit_codes():
+    with exit_codes(), noted(app):
         kept.discard(message_id)
     click.echo(f"Discarded {message_id}.")
 

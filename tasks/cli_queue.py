@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from config.masking import rules
 from tasks.errors import JobGone
 from tasks.failed import options
 from tasks.terminal import (
@@ -117,15 +118,16 @@ def list_jobs(name: str, end: str, limit: int, cursor: str | None, as_json: bool
 @queue.command()
 @name
 @job
+@click.option("--reveal", is_flag=True, help="Show what MASK hides, too.")
 @options.as_json
-def show(name: str, job: str, as_json: bool) -> None:
+def show(name: str, job: str, reveal: bool, as_json: bool) -> None:
     """Show all that a waiting job carries."""
     with _pending() as pending:
         found = _find(pending, name, job)
     if as_json:
-        print_json(found.as_json())
+        print_json(found.as_json(reveal=reveal))
     else:
-        click.echo(_details(found))
+        click.echo(_details(found, reveal=reveal))
 
 
 @queue.command()
@@ -376,19 +378,20 @@ def _since(found: "QueuedJob") -> str:
 def _short(found: "QueuedJob") -> str:
     if found.fault is not None:
         return plain(found.fault)[:DATA_LENGTH]
-    text = json.dumps(dict(found.data), default=str, ensure_ascii=False)
+    text = json.dumps(rules().value(dict(found.data)), default=str, ensure_ascii=False)
     return plain(text if len(text) <= DATA_LENGTH else f"{text[: DATA_LENGTH - 3]}...")
 
 
-def _details(found: "QueuedJob") -> str:
+def _details(found: "QueuedJob", *, reveal: bool) -> str:
+    shown = found.as_json(reveal=reveal)
     facts = {
         "job": found.job_id or "(no job)",
         "reference": found.ref,
         "task": found.task or "-",
         "queue": found.queue,
         "priority": str(found.priority),
-        "data": json.dumps(dict(found.data), default=str, ensure_ascii=False),
-        **({"arguments": json.dumps(found.args, default=str)} if found.args else {}),
+        "data": json.dumps(shown["data"], default=str, ensure_ascii=False),
+        **({"arguments": json.dumps(shown["args"], default=str)} if found.args else {}),
         "waits since": f"{found.enqueued_at:%Y-%m-%d %H:%M:%S} UTC" if found.enqueued_at else "-",
         "attempts": str(found.attempts),
         "retried": f"{found.reruns} times",

@@ -19,10 +19,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import redis
+from celery import Celery
+
 from tasks.broker import scripts
 from tasks.broker.access import Server, reachable, server_of
-from tasks.celery import app
-from tasks.errors import NoSuchMessage
+from tasks.celery import app as tasks_app
+from tasks.errors import BadCursor, NoSuchMessage
 
 
 @dataclass(frozen=True)
@@ -39,76 +42,96 @@ class Quarantined:
     """All of it, as it was on the queue's list."""
 
 
-def count() -> int:
-    """Return how many messages are kept.
+class Quarantine:
+    """The quarantine of one app. The functions of this module are those of `tasks.celery.app`."""
 
-    Raises:
-        Unreachable: when the broker did not answer. So does every function here.
+    def __init__(self, app: Celery) -> None:
+        self._app = app
 
-    """
-    with _server() as server:
-        return int(server.client.xlen(server.keys.quarantine))
+    def count(self) -> int:
+        """Return how many messages are kept.
 
+        Raises:
+            Unreachable: when the broker did not answer. So does every function here.
 
-def total() -> int:
-    """Return how many messages have ever been put here."""
-    with _server() as server:
-        return int(server.client.get(f"{server.keys.quarantine}.count") or 0)
+        """
+        with self._server() as server:
+            return int(server.client.xlen(server.keys.quarantine))
 
+    def total(self) -> int:
+        """Return how many messages have ever been put here."""
+        with self._server() as server:
+            return int(server.client.get(f"{server.keys.quarantine}.count") or 0)
 
-def newest(most: int = 50) -> builtins.list[Quarantined]:
-    """Return the messages that came last, the newest first."""
-    with _server() as server:
-        rows = server.client.xrevrange(server.keys.quarantine, count=most)
-    return [_read(row) for row in rows or ()]
+    def newest(self, most: int = 50, before: str | None = None) -> builtins.list[Quarantined]:
+        """Return the messages that came last, the newest first.
 
+        Args:
+            most: how many at most.
+            before: the id of a message, to get those that came before it.
 
-def show(message_id: str) -> Quarantined:
-    """Return one message.
+        Raises:
+            BadCursor: when `before` is no id.
 
-    Raises:
-        NoSuchMessage: when none of this id is kept.
+        """
+        last = "+" if before is None else f"({before}"
+        with self._server() as server:
+            try:
+                rows = server.client.xrevrange(server.keys.quarantine, max=last, count=most)
+            except redis.ResponseError as error:
+                raise BadCursor(str(before)) from error
+        return [_read(row) for row in rows or ()]
 
-    """
-    with _server() as server:
-        rows = server.client.xrange(server.keys.quarantine, message_id, message_id)
-    if not rows:
-        raise NoSuchMessage(message_id)
-    return _read(rows[0])
+    def show(self, message_id: str) -> Quarantined:
+        """Return one message.
 
+        Raises:
+            NoSuchMessage: when none of this id is kept.
 
-def put_back(message_id: str) -> Quarantined:
-    """Put the message behind what waits in its queue, in the same step that takes it from here.
+        """
+        with self._server() as server:
+            try:
+                rows = server.client.xrange(server.keys.quarantine, message_id, message_id)
+            except redis.ResponseError as error:
+                raise NoSuchMessage(message_id) from error
+        if not rows:
+            raise NoSuchMessage(message_id)
+        return _read(rows[0])
 
-    Raises:
-        NoSuchMessage: when none of this id is kept; somebody else may have been faster.
+    def put_back(self, message_id: str) -> Quarantined:
+        """Put the message behind what waits in its queue, in the step that takes it from here.
 
-    """
-    found = show(message_id)
-    with _server() as server:
-        keys = [server.keys.quarantine, server.key(found.queue)]
-        moved = server.client.register_script(scripts.RELEASE)(keys, [message_id])
-    if not moved:
-        raise NoSuchMessage(message_id)
-    return found
+        Raises:
+            NoSuchMessage: when none of this id is kept; somebody else may have been faster.
 
+        """
+        found = self.show(message_id)
+        with self._server() as server:
+            keys = [server.keys.quarantine, server.key(found.queue)]
+            moved = server.client.register_script(scripts.RELEASE)(keys, [message_id])
+        if not moved:
+            raise NoSuchMessage(message_id)
+        return found
 
-def discard(message_id: str) -> None:
-    """Throw the message away.
+    def discard(self, message_id: str) -> None:
+        """Throw the message away.
 
-    Raises:
-        NoSuchMessage: when none of this id is kept.
+        Raises:
+            NoSuchMessage: when none of this id is kept.
 
-    """
-    with _server() as server:
-        if not server.client.xdel(server.keys.quarantine, message_id):
+        """
+        with self._server() as server:
+            try:
+                gone = server.client.xdel(server.keys.quarantine, message_id)
+            except redis.ResponseError as error:
+                raise NoSuchMessage(message_id) from error
+        if not gone:
             raise NoSuchMessage(message_id)
 
-
-@contextmanager
-def _server() -> Iterator[Server]:
-    with reachable("ask again later"):
-        yield server_of(app)
+    @contextmanager
+    def _server(self) -> Iterator[Server]:
+        with reachable("ask again later"):
+            yield server_of(self._app)
 
 
 def _read(row: Any) -> Quarantined:  # noqa: ANN401 (redis-py's types allow for text as well)
@@ -121,3 +144,12 @@ def _read(row: Any) -> Quarantined:  # noqa: ANN401 (redis-py's types allow for 
         at=datetime.fromtimestamp(float(about["at"]), UTC),
         message=fields[b"message"],
     )
+
+
+_quarantine = Quarantine(tasks_app)
+count = _quarantine.count
+discard = _quarantine.discard
+newest = _quarantine.newest
+put_back = _quarantine.put_back
+show = _quarantine.show
+total = _quarantine.total

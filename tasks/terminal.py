@@ -8,7 +8,9 @@ Every `celery` command loads these modules, a worker's too. So what they need be
 anyway is imported when a command runs, and the app not at all: `-A` names it.
 """
 
+import getpass
 import json
+import os
 import re
 import shutil
 import sys
@@ -32,6 +34,21 @@ UNLIMITED = 200
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1))
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+CHANGING = frozenset(
+    {
+        *("retry", "discard", "clear", "put-back"),
+        *("edit", "move", "front", "remove", "run-now", "cancel"),
+        *("pause", "resume", "run"),
+    }
+)
+"""Commands that change jobs, queues or the schedule: `tasks.audit` keeps who gave them."""
+
+_DONE = "expresslane.done"
+"""Where a command notes how many it has handled."""
+
+_NOT_NOTED = {"data", "dry_run", "yes", "as_json"}
+"""What the audit leaves out of a command's options: data may be meant for nobody."""
 
 Result = TypeVar("Result")
 
@@ -70,8 +87,50 @@ def app_of_command() -> "Iterator[Celery]":
         check_transport(app)
     except TypeError as error:
         raise click.UsageError(f"{error}; is `-A tasks` missing?") from error
-    with exit_codes():
+    with exit_codes(), noted(app):
         yield app
+
+
+@contextmanager
+def noted(app: "Celery") -> Iterator[None]:
+    """Write down who has changed how much, if the command that runs changes anything."""
+    context = click.get_current_context()
+    try:
+        yield
+    except BaseException:
+        # Interrupted half way, or done for some of them only.
+        if context.meta.get(_DONE):
+            _note(app, context)
+        raise
+    if context.command.name in CHANGING and not context.params.get("dry_run"):
+        _note(app, context)
+
+
+def _note(app: "Celery", context: click.Context) -> None:
+    from tasks import audit  # noqa: PLC0415 (see the module's docstring)
+
+    given = {name: value for name, value in context.params.items() if name not in _NOT_NOTED}
+    which = ", ".join(
+        f"{name} {' '.join(value) if isinstance(value, tuple) else value}"
+        for name, value in given.items()
+        if value not in (None, (), False)
+    )
+    what = f"celery {_path(context)}"
+    count = int(context.meta.get(_DONE, 1))
+    audit.record(app, who=f"{_user()}, in a terminal", what=what, which=which, count=count)
+
+
+def _path(context: click.Context) -> str:
+    """Return the command as one types it after `celery`, whatever started the program."""
+    before = _path(context.parent) if context.parent and context.parent.parent else ""
+    return f"{before} {context.info_name}".strip()
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user {os.getuid()}"
 
 
 def with_progress(
@@ -83,11 +142,17 @@ def with_progress(
     with click.progressbar(
         length=total, label=verb, file=sys.stderr, show_pos=True, hidden=how.as_json
     ) as bar:
-        return run(lambda done, _: bar.update(done - bar.pos))
+
+        def progress(done: int, _: int) -> None:
+            click.get_current_context().meta[_DONE] = done
+            bar.update(done - bar.pos)
+
+        return run(progress)
 
 
 def report(verb: str, past: str, how: How, done: int, gone: int) -> None:
     """Say what came of it."""
+    click.get_current_context().meta[_DONE] = 0 if how.dry_run else done
     if how.as_json:
         print_json({"action": verb, "dry_run": how.dry_run, "done": done, "gone": gone})
         return

@@ -26,6 +26,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request as CeleryRequest
 from kombu.transport.virtual import Message
 
+from config.masking import rules
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
@@ -206,6 +207,15 @@ class Request(CeleryRequest):
             self._acknowledges_last = False
             if self._acknowledgement is not None:
                 self._acknowledgement()
+
+    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 (Celery's)
+        """Send an event, for Flower and other monitors, without what nobody should read there."""
+        super().send_event(type, **rules().value(fields))
+
+    def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002 (Celery's)
+        """Tell a monitor of this job: its arguments as they are shown, never as they are."""
+        found: dict[str, Any] = super().info(safe=True)
+        return found
 
     def acknowledge(self) -> None:
         """Be done with the message. Celery does so before it has recorded a failure; this waits."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from config.settings import Settings
+from config.monitor import MonitorSettings
 from tests.support.demo import Demo
 from tests.support.programs import Program, free_port
 from tests.support.valkey import Valkey
@@ -23,7 +23,14 @@ def pytest_configure() -> None:
     The apps read their settings once, when they are imported, and the machine's own environment
     must not reach a test.
     """
-    names = {*Settings.model_fields, "database_url", "erp_url", "store_url", "checkout_mode"}
+    names = {
+        *MonitorSettings.model_fields,
+        "flower_address",
+        "database_url",
+        "erp_url",
+        "store_url",
+        "checkout_mode",
+    }
     for name in {*names, "store_port", "erp_port", "smtp_port", "flower_port"}:
         os.environ.pop(name.upper(), None)
     # A proxy of the machine's would be asked for the loopback addresses as well.

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
+from config.masking import rules
 from tasks.failed import message
 from tasks.failed.message import RERUNS
 
@@ -85,15 +86,24 @@ class FailedJob:
         found = self.headers.get("request_id")
         return str(found) if found else None
 
-    def as_json(self) -> dict[str, Any]:
-        """Return all that a reader may want, as JSON can carry it."""
+    def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
+        """Return all that a reader may want, as JSON can carry it.
+
+        What `config/masking.py` hides is hidden, unless it is to be revealed.
+        """
+
+        def masked(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+            return value if reveal else rules().value(value)
+
         stored = {part.name: getattr(self, part.name) for part in fields(self)}
         del stored["message"]
         return {
             **stored,
+            "error": masked(self.error),
+            "traceback": masked(self.traceback),
             "failed_at": self.failed_at.isoformat(),
-            "args": list(self.args),
-            "data": self.data,
+            "args": masked(list(self.args)),
+            "data": masked(self.data),
             "priority": self.priority,
             "reruns": self.reruns,
             "request_id": self.request_id,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from config.masking import rules
 from tasks.broker.envelope import parse
 from tasks.enqueued import waiting_since
 from tasks.errors import JobGone
@@ -64,23 +65,34 @@ class QueuedJob:
         """What to call it: the job's id, or its reference."""
         return self.job_id or self.ref
 
-    def as_json(self) -> dict[str, Any]:
-        """Return all that a reader may want, as JSON can carry it."""
+    def as_json(self, *, reveal: bool = False) -> dict[str, Any]:
+        """Return all that a reader may want, as JSON can carry it.
+
+        What `config/masking.py` hides is hidden, unless it is to be revealed.
+        """
+
+        def masked(value: Any) -> Any:  # noqa: ANN401 (any JSON)
+            return value if reveal else rules().value(value)
+
         return {
             "ref": self.ref,
             "queue": self.queue,
             "priority": self.priority,
             "job_id": self.job_id,
             "task": self.task,
-            "args": list(self.args),
-            "data": dict(self.data),
+            "args": masked(list(self.args)),
+            "data": masked(dict(self.data)),
             "enqueued_at": self.enqueued_at.isoformat() if self.enqueued_at else None,
             "attempts": self.attempts,
             "reruns": self.reruns,
             "request_id": self.request_id,
             "due": self.due.isoformat() if self.due else None,
             "fault": self.fault,
-            **({} if self.is_job else {"message": self.message.decode(errors="backslashreplace")}),
+            **(
+                {}
+                if self.is_job
+                else {"message": masked(self.message.decode(errors="backslashreplace"))}
+            ),
         }
 
 

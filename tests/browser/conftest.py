@@ -7,8 +7,13 @@ import pytest
 from selenium.webdriver import Chrome
 
 from tests.browser.chromium import chromium
+from tests.browser.monitoring import QUEUE, visit
 from tests.browser.visitor import Visitor
 from tests.support.demo import Demo
+from tests.support.flower import Flower
+from tests.support.programs import Program
+from tests.support.valkey import Valkey
+from tests.support.worker import start_worker
 
 Faults = Callable[..., None]
 
@@ -50,13 +55,33 @@ def faults(demo: Demo) -> Iterator[Faults]:
     switch(down=False, latency_ms=0, fail_next=0)
 
 
+@pytest.fixture(scope="session")
+def flower(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flower]:
+    """A Flower without a login."""
+    with Flower(tmp_path_factory.mktemp("flower") / "flower.log", valkey) as running:
+        yield running.wait_until_open()
+
+
+@pytest.fixture(scope="session")
+def failing_worker(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """A worker whose jobs fail when they are told to."""
+    log = tmp_path_factory.mktemp("failing") / "failing.log"
+    jobs = "tests.support.failing"
+    with start_worker(log, broker_url=valkey.url, queues=QUEUE, jobs=jobs) as program:
+        yield program
+
+
+@pytest.fixture
+def operator(with_javascript: Chrome, flower: Flower) -> Iterator[Visitor]:
+    """Somebody with a browser, at Flower."""
+    yield from visit(with_javascript, flower.url)
+
+
+@pytest.fixture
+def plain_operator(without_javascript: Chrome, flower: Flower) -> Iterator[Visitor]:
+    """Somebody whose browser runs no JavaScript."""
+    yield from visit(without_javascript, flower.url)
+
+
 def _visit(driver: Chrome, demo: Demo) -> Iterator[Visitor]:
-    first = driver.current_window_handle
-    driver.switch_to.new_window("tab")
-    visitor = Visitor(driver, demo.store)
-    visitor.tell_browser("Network.clearBrowserCookies")
-    yield visitor
-    complaints = visitor.complaints()
-    driver.close()
-    driver.switch_to.window(first)
-    assert complaints == [], "the browser's console complains"
+    yield from visit(driver, demo.store)

@@ -59,7 +59,7 @@ def test_what_stock_claimed_comes_back_after_its_visibility_timeout_and_not_befo
 def test_flower_reads_how_many_messages_wait(url: str) -> None:
     import asyncio
 
-    from flower.utils.broker import Broker  # type: ignore[import-untyped] # Flower ships no types
+    from flower.utils.broker import Broker
 
     with Party(url) as ours, client_of(url) as client:
         ours.publish("q", *range(7))
