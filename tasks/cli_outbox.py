@@ -1,13 +1,9 @@
 """`celery -A tasks outbox ...`: the relay, and what an operator asks of the outbox.
 
-Exit codes: 0 when it is done; 1 when there was nothing to do; 2 when the command was not
-understood; 69 when the broker or the database did not answer; 78 when no outbox is set up
-(EX_UNAVAILABLE and EX_CONFIG of sysexits.h, the former of which Celery's own commands use).
-
-Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
+The exit codes, and what may be imported here: see tasks/terminal.py. One more code: 78 when no
+outbox is set up (EX_CONFIG of sysexits.h).
 """
 
-import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -18,15 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.errors import NoOutbox, NoSuchRow, Unreachable
+from config.masking import rules
+from tasks.errors import NoOutbox, NoSuchRow
+from tasks.terminal import app_of_command, nothing, plain, print_json
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from tasks.outbox.table import OutboxRow
 
-NOTHING = 1
-UNAVAILABLE = 69
 NOT_SET_UP = 78
 
 _SHOWN = (
@@ -47,7 +43,7 @@ def relay() -> None:
     Any number may run at once.
     """
     with _outbox():
-        from tasks.outbox.database import engine  # noqa: PLC0415 (see the module's docstring)
+        from tasks.outbox.database import engine  # noqa: PLC0415 (see tasks/terminal.py)
         from tasks.outbox.relay import Relay  # noqa: PLC0415 (likewise)
 
         app = click.get_current_context().obj.app
@@ -67,7 +63,7 @@ def status(as_json: bool) -> None:
     with _outbox() as operating:
         found = operating.stats()
     if as_json:
-        click.echo(json.dumps(asdict(found)))
+        print_json(asdict(found))
         return
     click.echo(f"not published  {found.unpublished}, the oldest {found.lag:.0f} s ago")
     click.echo(f"not finished   {found.unfinished}, the oldest {found.oldest_unfinished:.0f} s ago")
@@ -84,13 +80,12 @@ def list_(only_failed: bool, limit: int, after: str, as_json: bool) -> None:
     with _outbox() as operating:
         found = (operating.failed if only_failed else operating.unfinished)(limit, after)
     if as_json:
-        click.echo(json.dumps([_facts(row) for row in found], default=str))
+        print_json([_facts(row) for row in found])
     for row in () if as_json else found:
         state = row.outcome or ("published" if row.published_at else "not published")
         click.echo(f"{row.id}  {row.task}  {state}  {row.created_at:%Y-%m-%d %H:%M:%S}")
     if not found:
-        click.echo("No row is like that.", err=True)
-        raise SystemExit(NOTHING)
+        nothing("No row is like that.")
 
 
 @outbox.command()
@@ -102,7 +97,7 @@ def show(job_id: str) -> None:
         if row is None:
             raise NoSuchRow(job_id)
     for name, value in _facts(row).items():
-        click.echo(f"{name:13} {'' if value is None else value}")
+        click.echo(plain(f"{name:13} {'' if value is None else value}"))
 
 
 @outbox.command("publish-again")
@@ -130,40 +125,30 @@ def prune(older_than: float) -> None:
 @outbox.command("create-table")
 def create_table() -> None:
     """Make the table and its indices where they are missing, for projects without migrations."""
-    with _outbox():
-        from tasks.outbox.database import engine  # noqa: PLC0415 (see the module's docstring)
-        from tasks.outbox.table import metadata  # noqa: PLC0415 (likewise)
-
-        metadata.create_all(engine())
+    with _outbox() as operating:
+        operating.create_table()
     click.echo("The table job_outbox is there.")
 
 
 def _facts(row: "OutboxRow") -> dict[str, Any]:
     """Return what may be shown of a row: not its data, which may be anybody's."""
-    return {name: getattr(row, name) for name in _SHOWN}
+    facts = {name: getattr(row, name) for name in _SHOWN}
+    return {**facts, "error": rules().text(row.error) if row.error else None}
 
 
 @contextmanager
 def _outbox() -> "Iterator[ModuleType]":
     """Load the app's tasks, of which one names the database; turn errors into exit codes."""
     try:
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (see the module's docstring)
-
-        from tasks.outbox import operating  # noqa: PLC0415 (likewise)
+        from tasks.outbox import operating  # noqa: PLC0415 (see tasks/terminal.py)
     except ImportError as error:
-        click.echo(
-            f"The outbox needs SQLAlchemy: pip install 'expresslane[outbox]' ({error})", err=True
-        )
+        says = f"The outbox needs SQLAlchemy: pip install 'expresslane[outbox]' ({error})"
+        click.echo(says, err=True)
         raise SystemExit(NOT_SET_UP) from error
-    click.get_current_context().obj.app.loader.import_default_modules()
-    try:
-        yield operating
-    except NoSuchRow as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(NOTHING) from error
-    except NoOutbox as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(NOT_SET_UP) from error
-    except (Unreachable, SQLAlchemyError) as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(UNAVAILABLE) from error
+    with app_of_command() as app:
+        app.loader.import_default_modules()
+        try:
+            yield operating
+        except NoOutbox as error:
+            click.echo(str(error), err=True)
+            raise SystemExit(NOT_SET_UP) from error

@@ -40,6 +40,7 @@ CHANGING = frozenset(
         *("retry", "discard", "clear", "put-back"),
         *("edit", "move", "front", "remove", "run-now", "cancel"),
         *("pause", "resume", "run"),
+        *("publish-again", "prune"),
     }
 )
 """Commands that change jobs, queues or the schedule: `tasks.audit` keeps who gave them."""

@@ -1,11 +1,14 @@
 """Look at the outbox, and mend it: what an operator and a page need.
 
-operating.stats().lag
-operating.unfinished(limit=20)
-operating.publish_again(job_id)
+    operating.stats().lag
+    operating.unfinished(limit=20)
+    operating.publish_again(job_id)
+
+All of these raise NoOutbox when no database is known, and Unreachable when it did not answer.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 
 from kombu.utils.json import loads
@@ -19,7 +22,7 @@ from tasks.outbox import database, rows
 from tasks.outbox.publisher import publisher
 from tasks.outbox.publishing import publish
 from tasks.outbox.rows import Counts
-from tasks.outbox.table import OutboxRow
+from tasks.outbox.table import OutboxRow, metadata
 from tasks.scheduler import JobStatus
 from tasks.states import JobState
 
@@ -32,23 +35,15 @@ _STATES = {
 
 
 def stats() -> Counts:
-    """Return how many rows wait, are not finished, and have failed, and how old the oldest are.
-
-    Raises:
-        NoOutbox: when no database is known.
-
-    """
-    return rows.counts(database.engine())
+    """Return how many rows wait, are not finished, and have failed, and how old the oldest are."""
+    with _answering():
+        return rows.counts(database.engine())
 
 
 def find(job_id: str) -> OutboxRow | None:
-    """Return the row of a job; None if there is none.
-
-    Raises:
-        NoOutbox: when no database is known.
-
-    """
-    return rows.find(database.engine(), job_id)
+    """Return the row of a job; None if there is none."""
+    with _answering():
+        return rows.find(database.engine(), job_id)
 
 
 def unfinished(limit: int = 50, after: str = "") -> Sequence[OutboxRow]:
@@ -79,36 +74,36 @@ def publish_again(job_id: str, *, wait: bool = True) -> None:
 
     """
     engine = database.engine()
-    rows.reopen(engine, [job_id], rows.OUTCOMES)
-    rows.unpublish(engine, [job_id])
-    again = rows.begin_new_run(engine, [job_id])
-    if not again:
-        raise NoSuchRow(job_id)
-    if wait:
-        rows.mark_published(engine, publish(app, again))
-    else:
-        publisher.publish(again)
+    with _answering():
+        rows.reopen(engine, [job_id], rows.OUTCOMES)
+        rows.unpublish(engine, [job_id])
+        again = rows.begin_new_run(engine, [job_id])
+        if not again:
+            raise NoSuchRow(job_id)
+        if wait:
+            rows.mark_published(engine, publish(app, again))
+        else:
+            publisher.publish(again)
 
 
 def prune(older_than: timedelta) -> int:
     """Forget what finished so long ago; return how many rows. In small steps."""
     total = 0
-    while step := rows.prune(database.engine(), older_than, older_than):
-        total += step
+    with _answering():
+        while step := rows.prune(database.engine(), older_than, older_than):
+            total += step
     return total
 
 
+def create_table() -> None:
+    """Make the table and its indices where they are missing."""
+    with _answering():
+        metadata.create_all(database.engine())
+
+
 def status_of_row(job_id: str) -> JobStatus | None:
-    """Return how a job is by what its row says; None if there is no row.
-
-    Raises:
-        Unreachable: when the database did not answer.
-
-    """
-    try:
-        row = find(job_id)
-    except SQLAlchemyError as error:
-        raise Unreachable(f"the outbox's database: {error}", "ask again later") from error
+    """Return how a job is by what its row says; None if there is no row."""
+    row = find(job_id)
     if row is None:
         return None
     return JobStatus(
@@ -122,6 +117,16 @@ def status_of_row(job_id: str) -> JobStatus | None:
 
 
 def _page(where: object, limit: int, after: str) -> Sequence[OutboxRow]:
-    with Session(database.engine()) as session:
+    with _answering(), Session(database.engine()) as session:
         found = select(OutboxRow).where(where, OutboxRow.id > after)  # type: ignore[arg-type] # a clause
         return list(session.scalars(found.order_by(OutboxRow.id).limit(limit)))
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except SQLAlchemyError as error:
+        # Its message holds the statement and its parameters; the driver's own sentence is enough.
+        reason = str(getattr(error, "orig", None) or type(error).__name__)
+        raise Unreachable(f"the outbox's database: {reason}", "try again later") from error

@@ -1,6 +1,6 @@
 """The pages, in the order of their tabs. A new page is a file here, and a line below."""
 
-from tasks.monitor.pages import audit, failed, job, pending, quarantine, queues, schedule
+from tasks.monitor.pages import audit, failed, job, outbox, pending, quarantine, queues, schedule
 from tasks.monitor.tabs import Tab
 
 TABS: tuple[Tab, ...] = (
@@ -9,6 +9,7 @@ TABS: tuple[Tab, ...] = (
     queues.TAB,
     schedule.TAB,
     quarantine.TAB,
+    outbox.TAB,
     audit.TAB,
     job.TAB,
 )
