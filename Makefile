@@ -49,8 +49,9 @@ TEST_PROCESSES ?= 4
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
 	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup
 
-faults: setup ## Kill workers and the broker under load for some minutes, and count (SEED=1)
+faults: setup ## Kill workers, broker, the whole store under load; 40 minutes; count (SEED=1)
 	@$(RUN) tests.faults $(if $(SEED),--seed $(SEED))
+	@$(RUN) tests.storefaults $(if $(SEED),--seed $(SEED))
 
 check: setup ## The one gate: format, lint, strict types, lock file fresh
 	@$(RUN) ruff format --check .

@@ -23,7 +23,7 @@ from celery.exceptions import Reject
 
 from tasks.errors import JobCancelled
 from tasks.failed.message import OUTBOX
-from tasks.results import JSON, JobResults, Progress
+from tasks.results import JSON, UNRECORDED, JobResults, Progress
 
 _logger = logging.getLogger("tasks")
 
@@ -133,6 +133,9 @@ class Job(Task[..., Any]):
             if self._has_row:
                 self._once().cancel(self.job_id)
             raise JobCancelled("cancelled before it started")
+        if getattr(self.request, UNRECORDED, False):
+            # Whether it was cancelled is not known either; nothing is lost by doing it later.
+            raise Reject("the result backend was away when it began", requeue=True)
         try:
             if self._has_row:
                 return self._once().run(self, self.run, args, kwargs)

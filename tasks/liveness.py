@@ -16,6 +16,7 @@ from celery import Celery
 
 from tasks.broker.access import reachable, server_of
 from tasks.broker.holdings import Holdings
+from tasks.broker.scripts import EVEN_WHEN_FULL
 from tasks.celery import app
 
 KEY = "expresslane-workers"
@@ -26,8 +27,10 @@ STALE_SECONDS = 15.0
 FORGET_SECONDS = 86_400
 """A worker that has not been heard of for so long is listed no more."""
 
-_BEAT = """
+_BEAT = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: workers   ARGV: name, facts as JSON, seconds until one is forgotten
+even_when_full(KEYS[1])
 local now = tonumber(redis.call('TIME')[1])
 redis.call('HSET', KEYS[1], ARGV[1], now .. ' ' .. ARGV[2])
 for _, name in ipairs(redis.call('HKEYS', KEYS[1])) do

@@ -20,12 +20,10 @@ Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-
 """
 
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
-from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -35,15 +33,13 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.exceptions import TaskRevokedError
 from kombu.utils.encoding import bytes_to_str
 from redis.commands.core import Script
-from redis.exceptions import OutOfMemoryError
 
 from config.settings import framework_settings
+from tasks.broker.scripts import EVEN_WHEN_FULL
 from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
-
-_logger = logging.getLogger("tasks.results")
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -51,15 +47,19 @@ JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JS
 UNFINISHED_EXPIRES = 30 * 86_400
 """Seconds until the marks of a job that never finishes are forgotten: no queue should be longer."""
 
-ROOM_SECONDS = 120.0
-"""How long a worker waits for room on a full server: less than a job's time limit (180 s)."""
+AWAY_SECONDS = 120.0
+"""How long a worker tries to reach a server that is away: less than a job's time limit (180 s).
+With Celery's 20 seconds, all jobs that begin or end in a longer pause would be called Failed."""
 
-ROOM_EVERY = 0.5
+UNRECORDED = "unrecorded"
+"""Where a request notes that nobody could be told that it began."""
 
-_RECORD = """
+_RECORD = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: meta, job hash
 -- ARGV: meta's JSON, state, attempt ('' if unknown), deaths of its workers before, seconds to keep,
 --       number of the run
+even_when_full(KEYS[2])
 local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'deaths', 'cancel', 'reruns')
 if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
 -- A worker with Celery's own backend may have taken the job over. It writes the meta alone.
@@ -93,9 +93,11 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 'recorded'
 """
 
-_WAIT_AGAIN = """
+_WAIT_AGAIN = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: meta, job hash   ARGV: meta's JSON ('' if its results are ignored), seconds to keep, reruns
 -- A worker may have started the new run already: then there is nothing to do.
+even_when_full(KEYS[2])
 local old = redis.call('HMGET', KEYS[2], 'state', 'reruns')
 if (tonumber(old[2]) or 0) >= tonumber(ARGV[3]) then return 0 end
 if old[1] and old[1] ~= 'FAILURE' then return 0 end
@@ -108,8 +110,10 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 1
 """
 
-_PUBLISH_FIELDS = """
+_PUBLISH_FIELDS = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: job hash   ARGV: seconds to keep, field, value, ...   answers 0 if the job is cancelled
+even_when_full(KEYS[1])
 if redis.call('HEXISTS', KEYS[1], 'cancel') == 1 then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 redis.call('EXPIRE', KEYS[1], ARGV[1])
@@ -117,8 +121,10 @@ redis.call('PUBLISH', KEYS[1], '')
 return 1
 """
 
-_CANCEL = """
+_CANCEL = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: meta, job hash   ARGV: meta's JSON, seconds to keep   answers the state before
+even_when_full(KEYS[2])
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'UNKNOWN' end
 local old = redis.call('HGET', KEYS[2], 'state') or 'PENDING'
 if old == 'SUCCESS' or old == 'FAILURE' or old == 'REVOKED' then return old end
@@ -178,6 +184,7 @@ class JobResults(RedisBackend):
     if TYPE_CHECKING:
         # What Celery has and its type stubs leave out.
         app: Celery
+        connection_errors: tuple[type[BaseException], ...]
         connparams: dict[str, Any]
         expires: int | None
         failure_expires: int | None
@@ -293,7 +300,7 @@ class JobResults(RedisBackend):
 
         """
         pairs = [part for name, value in fields.items() for part in (name, json.dumps(value))]
-        stored = self._ensure_room(
+        stored = self._ensure_long(
             self._fields, ([self.get_key_for_job(task_id)], [UNFINISHED_EXPIRES, *pairs])
         )
         return bool(stored)
@@ -315,7 +322,14 @@ class JobResults(RedisBackend):
         deaths = int(getattr(request, "deaths", None) or 0)
         reruns = int(getattr(request, RERUNS, None) or 0)
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
-        answer = bytes_to_str(self._ensure_room(self._record, (keys, arguments)))
+        try:
+            answer = bytes_to_str(self._ensure_long(self._record, (keys, arguments)))
+        except self.connection_errors:
+            if state != states.STARTED or not isinstance(request, Context):
+                raise
+            # It has not run: `Job` puts it back.
+            request.update({UNRECORDED: True})
+            return result
         if answer == "cancel":
             self.mark_as_revoked(task_id, "cancelled", request=request)
         if isinstance(request, Context):
@@ -386,20 +400,9 @@ class JobResults(RedisBackend):
             prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
         return prepared
 
-    def _ensure_room(self, script: Script, arguments: tuple[list[bytes], list[Any]]) -> Any:  # noqa: ANN401 (the script's answer)
-        """Run a worker's script; wait while the server is full, up to `ROOM_SECONDS`.
-
-        A server that is full for a minute must not make failures of jobs that have done their work.
-        """
-        end = monotonic() + ROOM_SECONDS
-        while True:
-            try:
-                return self.ensure(script, arguments)
-            except OutOfMemoryError as error:
-                if monotonic() > end:
-                    raise
-                _logger.warning("the result backend is full; waiting for room: %s", error)
-                sleep(ROOM_EVERY)
+    def _ensure_long(self, script: Script, arguments: tuple[list[bytes], list[Any]]) -> Any:  # noqa: ANN401 (the script's answer)
+        """Run a worker's script; try again while the server is away."""
+        return self.ensure(script, arguments, max_retries=None, timeout=AWAY_SECONDS)
 
     def _quick_client(self) -> redis.Redis:
         seconds = framework_settings().publish_timeout

@@ -25,6 +25,13 @@ Time is the server's, so clocks of machines need not agree. Needs Redis 6.2 or V
 with a count.
 """
 
+EVEN_WHEN_FULL = """
+-- A server that is full refuses a script's first write, if that needs memory, and none that follow
+-- it. What comes in is refused so. What is in must still be worked on, or nothing would ever leave.
+local function even_when_full(hash) redis.call('HDEL', hash, '') end
+"""
+"""For scripts that keep the books of what is in. No field has that name, so nothing changes."""
+
 BELL_TOKENS = 64
 """More waiting workers than this need not be woken at once; each looks by itself after a second."""
 
@@ -160,10 +167,12 @@ end
 """
 
 GIVE_BACK = f"""
+{EVEN_WHEN_FULL}
 {_PUT_BACK}
 -- KEYS: unacked, index, deaths
 -- ARGV: 'RPUSH' for the front of the queue or 'LPUSH' for its end, prefix of keys, separator of
 --       priorities, how the claims died (see put_back), tag ...   answers how many went back
+even_when_full(KEYS[1])
 local given = 0
 for i = #ARGV, 5, -1 do
   given = given + put_back(ARGV[i], ARGV[1], ARGV[2], ARGV[3], ARGV[4])
@@ -172,10 +181,12 @@ return given
 """
 
 TAKE_FROM_THE_DEAD = f"""
+{EVEN_WHEN_FULL}
 {_PUT_BACK}
 -- KEYS: unacked, index, deaths
 -- ARGV: lease in seconds, prefix of own tags, how many at most, prefix of keys, separator
 -- Answers how many went back, and the tags of others (stock workers) that are as old.
+even_when_full(KEYS[1])
 local clock = redis.call('TIME')
 local due = clock[1] + clock[2] / 1000000 - tonumber(ARGV[1])
 local most = tonumber(ARGV[3])
@@ -195,8 +206,10 @@ end
 return {{given, others}}
 """
 
-DELAY = """
+DELAY = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: unacked, index, delayed, delayed messages   ARGV: tag, when it is due
+even_when_full(KEYS[1])
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored then
   redis.call('HSET', KEYS[4], ARGV[1], stored)
@@ -209,6 +222,8 @@ return redis.call('HDEL', KEYS[1], ARGV[1])
 RELEASE_DUE = f"""
 {_ENQUEUE}
 -- KEYS: delayed, delayed messages   ARGV: how many at most, prefix of keys, separator
+-- Nothing here needs more memory than it frees: see EVEN_WHEN_FULL.
+redis.call('ZREM', KEYS[1], '')
 -- Answers the seconds until the next one is due, as text; '' if there is none.
 local clock = redis.call('TIME')
 local now = clock[1] + clock[2] / 1000000
@@ -228,6 +243,8 @@ return tostring(math.max(tonumber(next[2]) - now, 0))
 
 RENEW = """
 -- KEYS: index   ARGV: tag ...   answers the tags that are held no more
+-- On a full server as well: see EVEN_WHEN_FULL.
+redis.call('ZREM', KEYS[1], '')
 local clock = redis.call('TIME')
 local now = clock[1] .. '.' .. string.format('%06d', clock[2])
 local lost = {}
@@ -238,8 +255,10 @@ end
 return lost
 """
 
-START_SUSPECT = """
+START_SUSPECT = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: unacked, deaths   ARGV: tag   answers 1, or 0 if the claim was lost meanwhile
+even_when_full(KEYS[1])
 if redis.call('HEXISTS', KEYS[1], ARGV[1]) == 0 then return 0 end
 redis.call('HSET', KEYS[2], ARGV[1], 1)
 return 1
@@ -250,9 +269,11 @@ FORGET_DEATHS = """
 redis.call('HDEL', KEYS[1], ARGV[1], redis.sha1hex(ARGV[2]))
 """
 
-QUARANTINE = """
+QUARANTINE = f"""
+{EVEN_WHEN_FULL}
 -- KEYS: unacked, index, deaths, quarantine   ARGV: tag, what is known (JSON), how many to keep
 -- Answers 1, or 0 if the claim was lost meanwhile: then whoever has it now will quarantine it.
+even_when_full(KEYS[1])
 local stored = redis.call('HGET', KEYS[1], ARGV[1])
 if stored then
   local message = string.match(stored, '^%[(.*),"",".*"%]$')

@@ -16,7 +16,7 @@ is in; JSON of the details; the message's bytes.
 A script that met an error half way would leave its first half: so what may fail comes first.
 """
 
-from tasks.broker.scripts import BELL_TOKENS, RING
+from tasks.broker.scripts import BELL_TOKENS, EVEN_WHEN_FULL, RING
 
 TRIM_STEP = 10
 """How many old jobs make room in one step. More than one, so that a lowered limit is reached."""
@@ -40,11 +40,13 @@ end
 """
 
 STORE = f"""
+{EVEN_WHEN_FULL}
 {_REMOVE}
 -- KEYS: failed jobs, unacked, deaths
 -- ARGV: job id, delivery tag ('' if none), '1' if the claim must be held still, task, queue,
 --       type of error, details (JSON), message ('' if the claim has it), how many to keep, seconds
 -- Answers 'stored' or 'lost', and the ids of those that have made room.
+even_when_full(KEYS[1])
 local prefix, id, tag = KEYS[1], ARGV[1], ARGV[2]
 local task, queue, error, message = ARGV[4], ARGV[5], ARGV[6], ARGV[8]
 local held = tag ~= '' and redis.call('HGET', KEYS[2], tag)
