@@ -23,13 +23,15 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.exceptions import NotRegistered
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
-from celery.worker.request import Request as CeleryRequest
 from kombu.transport.virtual import Message
 
 from config.masking import rules
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
+from tasks.history.recorder import recorder
+from tasks.history.request import CountedRequest, queue_of
+from tasks.history.tally import UNKNOWN_TASK
 from tasks.message import check_body, check_headers, due_at
 from tasks.pool import kept_jobs
 
@@ -73,6 +75,7 @@ class Consumer(CeleryConsumer):
                 _channel(message).delay(message.delivery_tag, due)
             else:
                 message.waits_in_pool = waits_in_pool
+                recorder.claimed(self._counted_as(message), queue_of(message), deaths)
                 start(message)
 
         return on_task_received
@@ -109,7 +112,8 @@ class Consumer(CeleryConsumer):
             queues=lambda: sorted(queue.name for queue in self.task_consumer.queues),
             in_loop=isinstance(self.pool, SoloPool),
         )
-        channel.holdings.on_renewal[:] = [beat]
+        recorder.attach(channel.holdings, channel.global_keyprefix)
+        channel.holdings.on_renewal[:] = [beat, recorder.flush]
         beat()
 
     def on_close(self) -> None:
@@ -148,12 +152,17 @@ class Consumer(CeleryConsumer):
             request.id, error, request=request, store_result=not request.ignore_result
         )
         message.ack()
+        recorder.ended(self._counted_as(message), queue_of(message), "failed", wait=None, run=None)
         if self.event_dispatcher:
             self.event_dispatcher.send("task-failed", uuid=request.id, exception=repr(error))
         return request
 
+    def _counted_as(self, message: Message) -> str:
+        name: str = message.headers["task"]
+        return name if name in self.app.tasks else UNKNOWN_TASK
 
-class Request(CeleryRequest):
+
+class Request(CountedRequest):
     """Celery's request of one job."""
 
     _acknowledges_last = False
@@ -207,6 +216,7 @@ class Request(CeleryRequest):
             self._acknowledges_last = False
             if self._acknowledgement is not None:
                 self._acknowledgement()
+            self.count_failure(exc_info.exception)
 
     def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 (Celery's)
         """Send an event, for Flower and other monitors, without what nobody should read there."""
@@ -269,5 +279,10 @@ def _channel(message: Message) -> ClaimingChannel:
 
 
 def _quarantine(message: Message, reason: Exception | str) -> None:
-    queue = str(message.delivery_info.get("routing_key") or "")
-    _channel(message).quarantine(message.delivery_tag, queue, reason)
+    _channel(message).quarantine(message.delivery_tag, queue_of(message), reason)
+
+
+@signals.worker_shutdown.connect
+def _send_history(**_: object) -> None:
+    """Send what was counted last: a worker that was told to stop ends here, its jobs before it."""
+    recorder.flush()

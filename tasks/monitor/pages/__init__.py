@@ -1,6 +1,16 @@
 """The pages, in the order of their tabs. A new page is a file here, and a line below."""
 
-from tasks.monitor.pages import audit, failed, job, outbox, pending, quarantine, queues, schedule
+from tasks.monitor.pages import (
+    audit,
+    failed,
+    history,
+    job,
+    outbox,
+    pending,
+    quarantine,
+    queues,
+    schedule,
+)
 from tasks.monitor.tabs import Tab
 
 TABS: tuple[Tab, ...] = (
@@ -8,6 +18,7 @@ TABS: tuple[Tab, ...] = (
     pending.TAB,
     queues.TAB,
     schedule.TAB,
+    history.TAB,
     quarantine.TAB,
     outbox.TAB,
     audit.TAB,

@@ -1,0 +1,90 @@
+"""`celery -A tasks history`: what became of jobs, in a terminal.
+
+Exit codes: 0 when it is done; 1 when there was nothing to show; 69 when the broker did not answer
+(EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
+
+Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tasks.errors import Unreachable
+
+if TYPE_CHECKING:
+    from tasks.history import Tally
+
+NOTHING = 1
+UNAVAILABLE = 69
+
+PERIODS = ("1h", "6h", "1d", "7d", "14d")
+
+
+@click.command()
+@click.option("--last", type=click.Choice(PERIODS), default="1h", show_default=True)
+@click.option("--task", help="Of this task only.")
+@click.option("--queue", help="Of this queue only.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with each step of time.")
+def history(last: str, task: str | None, queue: str | None, as_json: bool) -> None:
+    """Show how many jobs were processed and failed, and how long they waited and ran."""
+    from tasks.history import PERIODS as periods  # noqa: N811, PLC0415 (a mapping; see the module)
+    from tasks.history import History, total  # noqa: PLC0415 (see the module's docstring)
+
+    with exit_codes():
+        buckets = History(click.get_current_context().obj.app).read(periods[last])
+    every = sorted({series for bucket in buckets for series in bucket.counts})
+    fitting = [s for s in every if task in (None, s.task) and queue in (None, s.queue)]
+    rows = {series: total(buckets, task=series.task, queue=series.queue) for series in fitting}
+    if as_json:
+        steps = [
+            {"at": bucket.at.isoformat(), **as_facts(bucket.total(task=task, queue=queue))}
+            for bucket in buckets
+        ]
+        found = [{**series._asdict(), **as_facts(tally)} for series, tally in rows.items()]
+        click.echo(json.dumps({"period": last, "series": found, "steps": steps}))
+    elif not rows:
+        click.echo(f"No job has ended in the {periods[last].title}.", err=True)
+        raise SystemExit(NOTHING)
+    else:
+        click.echo(_LINE.format("task", "queue", "processed", "failed", "waited p95", "ran p95"))
+        for series, tally in rows.items():
+            waited, ran = (seconds(part.percentile(0.95)) for part in (tally.wait, tally.run))
+            click.echo(_LINE.format(*series, tally.processed, tally.failed, waited, ran))
+
+
+_LINE = "{:<32} {:<12} {:>9} {:>7} {:>10} {:>8}"
+
+
+def as_facts(tally: "Tally") -> dict[str, Any]:
+    """Return a tally as JSON has it; times in seconds, null for none."""
+    names = ("claimed", "redelivered", "processed", "failed", "retried", "cancelled", "timed_out")
+    times = {
+        f"{kind}_{name}": None if value is None else round(value, 6)
+        for kind, part in (("wait", tally.wait), ("run", tally.run))
+        for name, value in (
+            *(("mean", part.mean), ("p50", part.percentile(0.5))),
+            ("p95", part.percentile(0.95)),
+        )
+    }
+    return {**{name: getattr(tally, name) for name in names}, **times}
+
+
+def seconds(value: float | None) -> str:
+    """Return a time for people, such as `12 ms`; a dash for none."""
+    if value is None:
+        return "-"
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:,.1f} s"
+
+
+@contextmanager
+def exit_codes() -> Iterator[None]:
+    """Turn what goes wrong into an exit code."""
+    try:
+        yield
+    except Unreachable as error:
+        click.echo(str(error), err=True)
+        raise SystemExit(UNAVAILABLE) from error
