@@ -13,6 +13,8 @@ import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,22 +70,48 @@ def main() -> int:
     return 0
 
 
-def drain(setup: Setup, kind: str, jobs: int) -> float:
-    """Return how many jobs a second these workers have run."""
+def drain(
+    setup: Setup,
+    kind: str,
+    jobs: int,
+    *,
+    more: Mapping[str, str] | None = None,
+    beside: Callable[[Valkey, Path], AbstractContextManager[object]] | None = None,
+    watching: Callable[[list[Program]], object] = lambda _: None,
+    afterwards: Callable[[Valkey], object] = lambda _: None,
+) -> float:
+    """Return how many jobs a second these workers have run.
+
+    Args:
+        setup: the workers.
+        kind: one of `KINDS`.
+        jobs: how many.
+        more: what is added to the workers' environment.
+        beside: starts what runs meanwhile, given the server and a directory.
+        watching: called with the workers after the first job and after the last.
+        afterwards: called with the server when all have ended, the workers too.
+
+    """
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         directory = Path(name)
         with Valkey(directory) as server:
-            env = {"BROKER_URL": server.url, "STATE_DIR": name, "BENCH_KIND": kind}
+            env = {"BROKER_URL": server.url, "STATE_DIR": name, "BENCH_KIND": kind, **(more or {})}
             publish(env, jobs, directory)
-            workers = [start(setup, number, env, directory) for number in range(setup.workers)]
-            try:
-                wait_for(lambda: done(server) > 0, "the first job", every=0.001)
-                began, first = time.perf_counter(), done(server)
-                wait_for(lambda: done(server) >= jobs, "the last job", every=0.002, patience=300)
-                rate = (jobs - first) / (time.perf_counter() - began)
-            finally:
-                for worker in workers:
-                    worker.stop()
+            with nullcontext() if beside is None else beside(server, directory):
+                workers = [start(setup, number, env, directory) for number in range(setup.workers)]
+                try:
+                    wait_for(lambda: done(server) > 0, "the first job", every=0.001)
+                    watching(workers)
+                    began, first = time.perf_counter(), done(server)
+                    wait_for(
+                        lambda: done(server) >= jobs, "the last job", every=0.002, patience=300
+                    )
+                    rate = (jobs - first) / (time.perf_counter() - began)
+                    watching(workers)
+                finally:
+                    for worker in workers:
+                        worker.stop()
+                afterwards(server)
             ran = done(server)
             if ran != jobs:
                 raise SystemExit(f"{kind}: {jobs} jobs were published and {ran} ran")

@@ -132,6 +132,10 @@ class Settings(BaseSettings):
         7 * 86_400, ge=60, description="seconds a finished row of the outbox is kept"
     )
 
+    event_jobs_max: int = Field(
+        100, ge=0, description="jobs a second that each worker sends events of, to Flower"
+    )
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe line that is logged"
     )

@@ -1,7 +1,7 @@
 """`celery -A tasks history`: what became of jobs, in a terminal.
 
-Exit codes: 0 when it is done; 1 when there was nothing to show; 69 when the broker did not answer
-(EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
+Exit codes: 0 when it is done; 69 when the broker did not answer (EX_UNAVAILABLE of sysexits.h,
+which Celery's own commands use).
 
 Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
 """
@@ -18,7 +18,6 @@ from tasks.errors import Unreachable
 if TYPE_CHECKING:
     from tasks.history import Tally
 
-NOTHING = 1
 UNAVAILABLE = 69
 
 PERIODS = ("1h", "6h", "1d", "7d", "14d")
@@ -47,8 +46,7 @@ def history(last: str, task: str | None, queue: str | None, as_json: bool) -> No
         found = [{**series._asdict(), **as_facts(tally)} for series, tally in rows.items()]
         click.echo(json.dumps({"period": last, "series": found, "steps": steps}))
     elif not rows:
-        click.echo(f"No job has ended in the {periods[last].title}.", err=True)
-        raise SystemExit(NOTHING)
+        click.echo(f"No job has ended in the {periods[last].title}.")
     else:
         click.echo(_LINE.format("task", "queue", "processed", "failed", "waited p95", "ran p95"))
         for series, tally in rows.items():

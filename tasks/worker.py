@@ -25,7 +25,6 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from kombu.transport.virtual import Message
 
-from config.masking import rules
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
@@ -218,10 +217,6 @@ class Request(CountedRequest):
                 self._acknowledgement()
             self.count_failure(exc_info.exception)
 
-    def send_event(self, type: str, **fields: Any) -> None:  # noqa: A002 (Celery's)
-        """Send an event, for Flower and other monitors, without what nobody should read there."""
-        super().send_event(type, **rules().value(fields))
-
     def info(self, safe: bool = False) -> dict[str, Any]:  # noqa: ARG002 (Celery's)
         """Tell a monitor of this job: its arguments as they are shown, never as they are."""
         found: dict[str, Any] = super().info(safe=True)
@@ -283,6 +278,9 @@ def _quarantine(message: Message, reason: Exception | str) -> None:
 
 
 @signals.worker_shutdown.connect
-def _send_history(**_: object) -> None:
-    """Send what was counted last: a worker that was told to stop ends here, its jobs before it."""
+def _send_the_last(sender: Any, **_: object) -> None:  # noqa: ANN401 (Celery's worker)
+    """Send the last counts and events: a worker that was told to stop ends here, after its jobs."""
+    dispatcher = getattr(getattr(sender, "consumer", None), "event_dispatcher", None)
+    if dispatcher is not None:
+        dispatcher.flush()
     recorder.flush()

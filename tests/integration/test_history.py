@@ -179,7 +179,7 @@ def test_the_terminal_shows_the_same() -> None:
     (series,) = json.loads(output)["series"]
     assert (code, series["processed"], series["failed"], series["run_mean"]) == (0, 2, 1, 0.2)
     assert "shop.pay" in run("--queue", QUEUE)[1]
-    assert run("--task", "nobody")[0] == 1
+    assert run("--task", "nobody") == (0, "No job has ended in the last hour.\n")
 
 
 def run(*arguments: str) -> tuple[int, str]:
