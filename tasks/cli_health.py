@@ -13,6 +13,7 @@ import click
 from tasks.terminal import NOTHING, exit_codes, noted
 
 if TYPE_CHECKING:
+    from tasks.liveness import ConsumingWorker
     from tasks.quarantine import Quarantined
 
 
@@ -28,10 +29,11 @@ def ready(worker: str | None, queue: str | None, as_json: bool) -> None:
         found = liveness.workers()
         is_ready = liveness.is_ready(worker, queue)
     if as_json:
-        click.echo(json.dumps([{**asdict(one), "consuming": one.is_consuming} for one in found]))
+        click.echo(json.dumps([_worker_as_json(one) for one in found]))
     else:
         for one in found:
             says = "consumes" if one.is_consuming else "does NOT consume"
+            says = "is LOST, and consumed" if one.is_lost else says
             click.echo(
                 f"{one.name} {says} {', '.join(one.queues)}: holds {one.held} jobs, "
                 f"looked {one.silent:.0f} s ago"
@@ -39,6 +41,10 @@ def ready(worker: str | None, queue: str | None, as_json: bool) -> None:
         if not is_ready:
             click.echo("No worker consumes as asked.", err=True)
     raise SystemExit(0 if is_ready else NOTHING)
+
+
+def _worker_as_json(worker: "ConsumingWorker") -> dict[str, Any]:
+    return {**asdict(worker), "consuming": worker.is_consuming, "state": worker.state}
 
 
 @click.group()

@@ -1,4 +1,4 @@
-"""`celery -A tasks history`: what became of jobs, in a terminal.
+"""`celery -A tasks history` and `celery -A tasks metrics`: what became of jobs, and how all is.
 
 Exit codes: 0 when it is done; 69 when the broker did not answer (EX_UNAVAILABLE of sysexits.h,
 which Celery's own commands use).
@@ -7,6 +7,8 @@ Every `celery` command loads this module, a worker's too, so it imports only wha
 """
 
 import json
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -52,6 +54,37 @@ def history(last: str, task: str | None, queue: str | None, as_json: bool) -> No
         for series, tally in rows.items():
             waited, ran = (seconds(part.percentile(0.95)) for part in (tally.wait, tally.run))
             click.echo(_LINE.format(*series, tally.processed, tally.failed, waited, ran))
+
+
+@click.command()
+@click.option(
+    "--serve",
+    type=click.IntRange(1, 65_535),
+    metavar="PORT",
+    help="Answer Prometheus on this port of this machine, until stopped, instead.",
+)
+def metrics(serve: int | None) -> None:
+    """Print the metrics for Prometheus, or serve them."""
+    from prometheus_client import start_http_server  # noqa: PLC0415 (see the module's docstring)
+
+    from tasks.metrics import registry_of, text_of  # noqa: PLC0415 (likewise)
+
+    app = click.get_current_context().obj.app
+    if serve is None:
+        text = text_of(app)
+        click.echo(text, nl=False)
+        raise SystemExit(0 if b"expresslane_up 1.0" in text else UNAVAILABLE)
+    try:
+        server, thread = start_http_server(serve, "127.0.0.1", registry_of(app))
+    except OSError as error:
+        raise click.UsageError(f"port {serve} cannot be used: {error}") from error
+    click.echo(f"Metrics are at http://127.0.0.1:{serve}/metrics. Ctrl-C stops it.", err=True)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    stop.wait()
+    server.shutdown()
+    thread.join()
 
 
 _LINE = "{:<32} {:<12} {:>9} {:>7} {:>10} {:>8}"

@@ -52,12 +52,31 @@ class ConsumingWorker:
     """Seconds since its main loop last looked for jobs."""
     runs_in_loop: bool
     """Whether jobs run in the main loop itself (the solo pool), which cannot look meanwhile."""
+    heard: float
+    """Seconds since it was heard of at all: a thread of its own says so every two seconds."""
 
     @property
     def is_consuming(self) -> bool:
         """Tell whether it takes jobs, or would if it were not busy."""
-        is_busy = self.runs_in_loop and self.held > 0
+        # A solo worker that was killed over a job is not busy with it.
+        is_busy = self.runs_in_loop and self.held > 0 and not self.is_lost
         return bool(self.queues) and (self.silent < STALE_SECONDS or is_busy)
+
+    @property
+    def is_lost(self) -> bool:
+        """Tell whether it has gone without a word: killed, frozen, or cut off from the broker.
+
+        What it held is with others by then. It stays on the list for a day, or until a worker of
+        its name starts; one that stops as it should leaves the list at once.
+        """
+        return self.heard >= STALE_SECONDS
+
+    @property
+    def state(self) -> str:
+        """How it is in a word: `consuming`, `stuck` (alive, but takes no jobs) or `lost`."""
+        if self.is_lost:
+            return "lost"
+        return "consuming" if self.is_consuming else "stuck"
 
 
 def workers() -> tuple[ConsumingWorker, ...]:
@@ -119,11 +138,13 @@ def forget(holdings: Holdings, prefix: str, name: str) -> None:
 def _read(name: str, said: bytes, now: int) -> ConsumingWorker:
     at, _, facts = said.partition(b" ")
     known = json.loads(facts)
+    heard = max(now - int(at), 0)
     return ConsumingWorker(
         name=name,
         queues=tuple(known["queues"]),
         held=int(known["held"]),
         # What was said some time ago is as much older now.
-        silent=float(known["silent"]) + max(now - int(at), 0),
+        silent=float(known["silent"]) + heard,
         runs_in_loop=bool(known["in_loop"]),
+        heard=heard,
     )

@@ -28,6 +28,7 @@ from kombu.transport.virtual import Message
 from tasks import liveness
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
+from tasks.history.processes import count_ends
 from tasks.history.recorder import recorder
 from tasks.history.request import CountedRequest, queue_of
 from tasks.history.tally import UNKNOWN_TASK
@@ -114,6 +115,7 @@ class Consumer(CeleryConsumer):
         recorder.attach(channel.holdings, channel.global_keyprefix)
         channel.holdings.on_renewal[:] = [beat, recorder.flush]
         beat()
+        count_ends(self.pool)
 
     def on_close(self) -> None:
         """Forget what has not started. Celery calls this without a connection, and at the end."""

@@ -20,6 +20,7 @@ from config.logging import configure
 from config.masking import rules
 from config.monitor import monitor_settings
 from tasks.monitor.access import Access, is_loopback
+from tasks.monitor.all_metrics import AllMetrics
 from tasks.monitor.brokers import Brokers
 from tasks.monitor.guard import Guarded, Monitor
 from tasks.monitor.pages import TABS
@@ -94,8 +95,10 @@ def _guarded(spec: Any) -> URLSpec:  # noqa: ANN401 (a URLSpec, or what one is m
     if not isinstance(spec, URLSpec):
         spec = URLSpec(*spec)
     handler: type[RequestHandler] = spec.handler_class
+    if handler is Metrics:
+        handler = AllMetrics
     if not issubclass(handler, UNGUARDED):
-        has_tabs = not handler.__module__.startswith("flower.api") and handler is not Metrics
+        has_tabs = not handler.__module__.startswith("flower.api") and handler is not AllMetrics
         more = {"only_looks": handler is TasksDataTable, "shows_tabs": has_tabs}
         handler = type(handler.__name__, (Guarded, handler), more)
     return tornado.web.url(spec.regex.pattern, handler, spec.kwargs, spec.name)
