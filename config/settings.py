@@ -132,6 +132,12 @@ class Settings(BaseSettings):
         7 * 86_400, ge=60, description="seconds a finished row of the outbox is kept"
     )
 
+    job_log_lines: int = Field(
+        100, ge=0, le=10_000, description="log lines that are kept of each job; 0 for none"
+    )
+    worker_max_memory_mb: int = Field(
+        0, ge=0, description="MB after which a process of the prefork pool is replaced; 0 for never"
+    )
     event_jobs_max: int = Field(
         100, ge=0, description="jobs a second that each worker sends events of, to Flower"
     )

@@ -4,7 +4,7 @@ from celery import signals
 
 from config.logging import configure
 from config.settings import framework_settings
-from tasks import enqueued, tracing
+from tasks import enqueued, job_log, tracing
 from tasks.app import App
 
 app = App("expresslane", task_cls="tasks.job:Job")
@@ -12,6 +12,7 @@ app.config_from_object("celeryconfig")
 
 tracing.connect()
 enqueued.connect()
+job_log.connect(app)
 
 
 @signals.setup_logging.connect

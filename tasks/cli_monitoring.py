@@ -1,7 +1,7 @@
-"""`celery -A tasks history` and `celery -A tasks metrics`: what became of jobs, and how all is.
+"""`celery -A tasks history|metrics|job`: what became of jobs, and how all is.
 
-Exit codes: 0 when it is done; 69 when the broker did not answer (EX_UNAVAILABLE of sysexits.h,
-which Celery's own commands use).
+Exit codes: 0 when it is done; 1 when nothing is known of the job; 69 when the broker did not answer
+(EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
 
 Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
 """
@@ -20,6 +20,7 @@ from tasks.errors import Unreachable
 if TYPE_CHECKING:
     from tasks.history import Tally
 
+NOTHING = 1
 UNAVAILABLE = 69
 
 PERIODS = ("1h", "6h", "1d", "7d", "14d")
@@ -85,6 +86,36 @@ def metrics(serve: int | None) -> None:
     stop.wait()
     server.shutdown()
     thread.join()
+
+
+@click.group()
+def job() -> None:
+    """Look at one job."""
+
+
+@job.command()
+@click.argument("job_id")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show(job_id: str, as_json: bool) -> None:
+    """Show when a job was sent, claimed, started, retried and finished, and what it logged."""
+    from config.masking import rules  # noqa: PLC0415 (see the module's docstring)
+    from tasks.timeline import timeline_of  # noqa: PLC0415 (likewise)
+
+    with exit_codes():
+        found = timeline_of(click.get_current_context().obj.app, job_id)
+    if found is None:
+        click.echo(
+            f"Nothing is known of a job {job_id}: it never was, or it is forgotten.", err=True
+        )
+        raise SystemExit(NOTHING)
+    if as_json:
+        click.echo(json.dumps(rules().value(found.as_json())))
+        return
+    for step in found.steps():
+        click.echo(rules().text(f"{step.at:%Y-%m-%d %H:%M:%S.%f}  {step.text}"))
+    for line in found.lines:
+        says = f"{line.at:%Y-%m-%d %H:%M:%S.%f}  [{line.level}] {line.text} [{line.logger}]"
+        click.echo(rules().text(says))
 
 
 _LINE = "{:<32} {:<12} {:>9} {:>7} {:>10} {:>8}"

@@ -16,7 +16,9 @@ read it as ever. What it adds:
 - Data and progress stand in a hash beside the state, so a failure does not wipe them out.
 
 Kept for each job: `celery-task-meta-<id>`, Celery's JSON, and `expresslane-job-<id>`, a hash of
-`state`, `attempt`, `deaths`, `reruns`, `data`, `progress` and `cancel`. Both expire together.
+`state`, `attempt`, `deaths`, `reruns`, `data`, `progress`, `cancel`, and for its timeline `queued`,
+`claimed`, `started`, `ended`, `worker`, `error` of the latest attempt and `tries`, the ones before.
+Both expire together.
 """
 
 import json
@@ -24,6 +26,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import local
+from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -54,13 +57,21 @@ With Celery's 20 seconds, all jobs that begin or end in a longer pause would be 
 UNRECORDED = "unrecorded"
 """Where a request notes that nobody could be told that it began."""
 
-_RECORD = f"""
-{EVEN_WHEN_FULL}
+CLAIMED_AT = "claimed_at"
+"""The field of a job's message where its worker notes when it has claimed it."""
+
+LONGEST_ERROR = 300
+"""Characters of an attempt's error that the timeline keeps. The whole is in Celery's record."""
+
+_RECORD = (
+    EVEN_WHEN_FULL
+    + """
 -- KEYS: meta, job hash
 -- ARGV: meta's JSON, state, attempt ('' if unknown), deaths of its workers before, seconds to keep,
---       number of the run
+--       number of the run, since when its message waited and was claimed, worker, error
 even_when_full(KEYS[2])
-local old = redis.call('HMGET', KEYS[2], 'state', 'attempt', 'deaths', 'cancel', 'reruns')
+local old = redis.call(
+  'HMGET', KEYS[2], 'state', 'attempt', 'deaths', 'cancel', 'reruns', 'started')
 if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
 -- A worker with Celery's own backend may have taken the job over. It writes the meta alone.
 local meta = redis.call('GET', KEYS[1])
@@ -85,13 +96,36 @@ end
 if cancel and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
 if reruns > rerun then redis.call('HDEL', KEYS[2], 'progress') end
 if old[4] and not cancel then redis.call('HDEL', KEYS[2], 'cancel') end
-redis.call('HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt, 'deaths', deaths)
+local clock = redis.call('TIME')
+local now = string.format('%d.%06d', clock[1], clock[2])
+if ARGV[2] == 'STARTED' then
+  if old[6] then
+    local was = redis.call(
+      'HMGET', KEYS[2], 'queued', 'claimed', 'started', 'ended', 'worker', 'error', 'tries')
+    local tries = was[7] and cjson.decode(was[7]) or {}
+    tries[#tries + 1] = {
+      state = old[1], attempt = old[2], queued = was[1], claimed = was[2], started = was[3],
+      ended = was[4], worker = was[5], error = was[6]
+    }
+    while #tries > 20 do table.remove(tries, 1) end
+    redis.call('HDEL', KEYS[2], 'ended', 'error')
+    redis.call('HSET', KEYS[2], 'tries', cjson.encode(tries))
+  end
+  redis.call(
+    'HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt, 'deaths', deaths,
+    'queued', ARGV[7], 'claimed', ARGV[8], 'started', now, 'worker', ARGV[9])
+else
+  redis.call(
+    'HSET', KEYS[2], 'state', ARGV[2], 'attempt', attempt, 'deaths', deaths, 'ended', now)
+  if ARGV[10] ~= '' then redis.call('HSET', KEYS[2], 'error', ARGV[10]) end
+end
 if reruns > 0 then redis.call('HSET', KEYS[2], 'reruns', reruns) end
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[5])
 redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 'recorded'
 """
+)
 
 _WAIT_AGAIN = f"""
 {EVEN_WHEN_FULL}
@@ -242,7 +276,7 @@ class JobResults(RedisBackend):
         try:
             with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
-                    mark = self._meta(task_id, None, states.PENDING)
+                    mark = self._meta(task_id, None, states.PENDING, enqueued_at=time())
                     key = self.get_key_for_task(task_id)
                     pipe.set(key, mark, ex=UNFINISHED_EXPIRES, nx=True)
                 pipe.execute()
@@ -322,6 +356,7 @@ class JobResults(RedisBackend):
         deaths = int(getattr(request, "deaths", None) or 0)
         reruns = int(getattr(request, RERUNS, None) or 0)
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
+        arguments += _for_timeline(result, state, request)
         try:
             answer = bytes_to_str(self._ensure_long(self._record, (keys, arguments)))
         except self.connection_errors:
@@ -389,6 +424,19 @@ class JobResults(RedisBackend):
             attempts=int(fields.get(b"attempt", 0)),
         )
 
+    def log_key(self, task_id: str) -> bytes:
+        """Return the key of the list of the job's log lines."""
+        return self.get_key_for_job(task_id) + b"-log"
+
+    def timeline_fields(self, task_id: str) -> tuple[Any, dict[bytes, bytes], list[bytes]]:
+        """Return Celery's record of the job (None if there is none), its hash, its log lines."""
+        with self.quick_client.pipeline(transaction=False) as pipe:
+            pipe.get(self.get_key_for_task(task_id))
+            pipe.hgetall(self.get_key_for_job(task_id))
+            pipe.lrange(self.log_key(task_id), 0, -1)
+            meta, fields, lines = pipe.execute()
+        return self.decode(meta) if meta else None, fields, lines
+
     def get_key_for_job(self, task_id: str) -> bytes:
         """Return the key of the job's hash; changes of data and progress are published there."""
         return bytes(self._get_key_for(self.job_keyprefix, task_id))
@@ -410,7 +458,7 @@ class JobResults(RedisBackend):
         return redis.Redis(connection_pool=self._get_pool(**{**self.connparams, **timeouts}))
 
     def _forget(self, task_id: str) -> None:
-        self.client.delete(self.get_key_for_task(task_id), self.get_key_for_job(task_id))
+        self.client.delete(*self._keys(task_id), self.log_key(task_id))
 
     def _add_global_keyprefix(self) -> None:
         plain = self.task_keyprefix
@@ -428,12 +476,13 @@ class JobResults(RedisBackend):
         state: str,
         traceback: str | None = None,
         request: Context | None = None,
+        **more: JSON,
     ) -> str | bytes:
         meta = self._get_result_meta(
             result=result, state=state, traceback=traceback, request=request
         )
         meta["task_id"] = bytes_to_str(task_id)
-        return self.encode(meta)
+        return self.encode({**meta, **more})
 
     def _keys(self, task_id: str) -> list[bytes]:
         return [bytes(self.get_key_for_task(task_id)), self.get_key_for_job(task_id)]
@@ -447,6 +496,18 @@ class JobResults(RedisBackend):
             # Its message may still be queued; forgotten too early, the job would run after all.
             return UNFINISHED_EXPIRES
         return self.expires or UNFINISHED_EXPIRES
+
+
+def _for_timeline(
+    result: Any,  # noqa: ANN401 (any body's)
+    state: str,
+    request: Context | None,
+) -> list[Any]:
+    """Return since when the job waited, when it was claimed, where it runs, and its error."""
+    told = [getattr(request, name, None) for name in ("enqueued_at", CLAIMED_AT, "hostname")]
+    is_error = state in (states.RETRY, states.FAILURE) and isinstance(result, Mapping)
+    error = str(result.get("exc_text", ""))[:LONGEST_ERROR] if is_error else ""
+    return [*("" if one is None else one for one in told), error]
 
 
 class ResultBackend(JobResults):

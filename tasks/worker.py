@@ -34,6 +34,7 @@ from tasks.history.request import CountedRequest, queue_of
 from tasks.history.tally import UNKNOWN_TASK
 from tasks.message import check_body, check_headers, due_at
 from tasks.pool import kept_jobs
+from tasks.results import CLAIMED_AT
 
 _logger = logging.getLogger("tasks.worker")
 
@@ -75,6 +76,7 @@ class Consumer(CeleryConsumer):
                 _channel(message).delay(message.delivery_tag, due)
             else:
                 message.waits_in_pool = waits_in_pool
+                message.headers[CLAIMED_AT] = round(time(), 6)
                 recorder.claimed(self._counted_as(message), queue_of(message), deaths)
                 start(message)
 

@@ -21,6 +21,7 @@ from tasks.monitor.tabs import Tab
 from tasks.results import JobResults
 from tasks.scheduler import JobStatus, status_of
 from tasks.states import JobState
+from tasks.timeline import timeline_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,10 @@ def failed_job(app: Celery, job_id: str) -> FailedJob | None:
         return None
 
 
-SECTIONS: tuple[Section, ...] = (Section("job_failed.html", failed_job),)
+SECTIONS: tuple[Section, ...] = (
+    Section("job_failed.html", failed_job),
+    Section("job_timeline.html", timeline_of),
+)
 
 
 class JobView(Page):
