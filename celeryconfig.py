@@ -123,6 +123,9 @@ worker_prefetch_multiplier = 1
 # No job runs for ever. There is no soft limit by default: a task that sets only a hard one below it
 # would never be stopped at all, because Celery's prefork pool looks at the hard one afterwards.
 task_time_limit = 180
+# Memory that a job has taken is seldom given back to the system. A process of the prefork pool that
+# has grown beyond this ends after its job, and another one takes its place. (Celery counts in KB.)
+worker_max_memory_per_child = _settings.worker_max_memory_mb * 1_024 or None
 # After SIGTERM, a running job gets this long to finish before it goes back to its queue.
 worker_soft_shutdown_timeout = 10 * _SECOND
 # Flower's task list and rates come from events, which are off by default.

@@ -136,7 +136,7 @@ class Settings(BaseSettings):
         100, ge=0, le=10_000, description="log lines that are kept of each job; 0 for none"
     )
     worker_max_memory_mb: int = Field(
-        0, ge=0, description="MB after which a process of the prefork pool is replaced; 0 for never"
+        1_024, ge=0, description="MB that a process of the prefork pool may grow to; 0 for any"
     )
     event_jobs_max: int = Field(
         100, ge=0, description="jobs a second that each worker sends events of, to Flower"

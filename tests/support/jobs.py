@@ -1,6 +1,7 @@
 """Jobs that show each thing that can happen to a job, one at a time."""
 
 import logging
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,6 +27,13 @@ class WillNotPass(Exception):
 def add(first: int, second: int) -> int:
     """Return the sum."""
     return first + second
+
+
+@app.task(name="tests.grow", base=Job)
+def grow(megabytes: int) -> int:
+    """Take so much memory for a moment; return the id of the process."""
+    assert len(b"x" * (megabytes << 20))
+    return os.getpid()
 
 
 @app.task(name="tests.describe", base=Job, bind=True)
