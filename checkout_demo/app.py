@@ -61,6 +61,11 @@ def create_app(settings: StoreSettings | None = None, database: Database | None 
     for area in _VIEWS:
         app.include_router(area.router)
     app.mount("/static", _Static(directory=HERE / "static"), name="static")
+    if app.state.store.settings.traces_url:
+        # An extra, which only who sets that needs.
+        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415
+
+        FastAPIInstrumentor.instrument_app(app)
     return app
 
 

@@ -6,6 +6,7 @@ A project that takes `config/` along adds settings of its own in a subclass and 
 """
 
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit
@@ -77,7 +78,22 @@ def sender(value: str) -> str:
     return value
 
 
+def traces_address(value: str) -> str:
+    """Check that spans can be sent to this address, and that what sends them is installed.
+
+    Raises:
+        ValueError: if not.
+
+    """
+    if not value.startswith(("http://", "https://")):
+        raise ValueError("write http://host:4318/v1/traces, or https://...")
+    if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        raise ValueError("install what it needs: pip install 'expresslane[traces]'")
+    return value
+
+
 RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
+TracesUrl = Annotated[str, AfterValidator(traces_address)]
 SmtpUrl = Annotated[SecretStr, AfterValidator(smtp_url)]
 Sender = Annotated[str, AfterValidator(sender)]
 
@@ -132,6 +148,9 @@ class Settings(BaseSettings):
         7 * 86_400, ge=60, description="seconds a finished row of the outbox is kept"
     )
 
+    traces_url: TracesUrl | None = Field(
+        None, description="where spans go, OTLP over HTTP; no spans are made when not set"
+    )
     job_log_lines: int = Field(
         100, ge=0, le=10_000, description="log lines that are kept of each job; 0 for none"
     )

@@ -14,6 +14,12 @@ tracing.connect()
 enqueued.connect()
 job_log.connect(app)
 
+if _traces_url := framework_settings().traces_url:
+    # OpenTelemetry is an extra, and takes a while to load.
+    from tasks import traces
+
+    traces.start(_traces_url)
+
 
 @signals.setup_logging.connect
 def _set_up_logging(**_: object) -> None:

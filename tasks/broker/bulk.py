@@ -12,6 +12,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
+from tasks import carried
 from tasks.app import unreachable
 from tasks.errors import Unreachable
 from tasks.results import JobResults
@@ -43,14 +44,15 @@ def publish_many(app: Celery, jobs: Sequence[NewJob]) -> None:
         # Left in this order: the marks are sent, then the messages.
         with app.producer_or_acquire() as producer, producer.batch(), marking:
             for job in jobs:
-                app.send_task(
-                    job.task,
-                    kwargs=dict(job.data),
-                    task_id=job.id,
-                    headers=dict(job.headers),
-                    producer=producer,
-                    **job.options,
-                )
+                with carried.restored(job.headers):
+                    app.send_task(
+                        job.task,
+                        kwargs=dict(job.data),
+                        task_id=job.id,
+                        headers=dict(job.headers),
+                        producer=producer,
+                        **job.options,
+                    )
     except Unreachable:
         raise
     except (redis.RedisError, OperationalError) as error:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
 from config import logging as log_fields
 from config.queues import DEFAULT
-from tasks import scheduler
+from tasks import carried, scheduler
 from tasks.app import refuse_envelopes
 from tasks.celery import app
 from tasks.errors import BadJob
@@ -132,7 +132,7 @@ def new_row(
         queue=queue,
         priority=priority,
         data=dumps(dict(data or {})),
-        headers=dumps({HEADER: request_id} if request_id else {}),
+        headers=dumps({**({HEADER: request_id} if request_id else {}), **carried.taken()}),
         run_at=run_at,
         created_at=moment,
         due_at=moment + UNPUBLISHED_DUE,
