@@ -22,7 +22,8 @@ def test_flower_shows_every_job_and_how_it_ended(valkey: Valkey, tmp_path: Path,
         start_worker(tmp_path / "w.log", broker_url=valkey.url, queues=QUEUE, pool=pool),
         flower.wait_until_open().visitor(OPERATOR) as caller,
     ):
-        wait_for(valkey.client.pubsub_numpat, "Flower to listen")
+        online = f'flower_worker_online{{worker="w-{pool}@'
+        wait_for(lambda: online in caller.get("/metrics").text, "Flower to hear the worker")
         ids = {
             str(jobs.add.apply_async(kwargs={"first": 1, "second": 2}, queue=QUEUE).id)
             for _ in range(30)

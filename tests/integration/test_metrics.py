@@ -99,8 +99,9 @@ def test_a_worker_that_was_killed_is_lost_and_one_that_was_stopped_is_not(
 def test_flower_serves_them_behind_its_login_after_its_own(valkey: Valkey, tmp_path: Path) -> None:
     with Flower(tmp_path / "flower.log", valkey, env=LOGINS) as flower:
         flower.wait_until_open()
-        assert flower.visitor().get("/metrics").status_code == 401
-        answer = flower.visitor(OPERATOR).get("/metrics")
+        with flower.visitor() as stranger, flower.visitor(OPERATOR) as operator:
+            assert stranger.get("/metrics").status_code == 401
+            answer = operator.get("/metrics")
     assert value("expresslane_up", answer.text) == 1
     assert "flower_events_total" in answer.text
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -126,11 +127,9 @@ def test_the_terminal_prints_them_and_serves_them(valkey: Valkey, tmp_path: Path
         assert program.stop() == 0
 
 
-def command(
-    *arguments: str, env: dict[str, str], of: str = "tasks"
-) -> "subprocess.CompletedProcess[str]":
+def command(*arguments: str, env: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [sys.executable, "-m", "celery", "-A", of, *arguments],
+        [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
         env={**os.environ, **env},
         cwd=ROOT,
         capture_output=True,
@@ -164,8 +163,7 @@ def all_names(valkey: Valkey, tmp_path_factory: pytest.TempPathFactory) -> set[s
     engine = create_engine(url)
     OutboxRow.metadata.create_all(engine)
     engine.dispose()
-    env = {"BROKER_URL": valkey.url, "OUTBOX_TEST_URL": url}
-    done = command("metrics", env=env, of="tests.support.outbox_jobs")
+    done = command("metrics", env={"BROKER_URL": valkey.url, "DATABASE_URL": url})
     assert done.returncode == 0, done.stderr
     return exposed(done.stdout)
 

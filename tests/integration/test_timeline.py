@@ -71,8 +71,8 @@ def test_the_page_and_the_terminal_show_it(valkey: Valkey, tmp_path: Path) -> No
     job_id = send(jobs.add, first="x", second=1)
     with start_worker(tmp_path / "w.log", broker_url=valkey.url, queues=QUEUE):
         wait_for(lambda: texts(job_id)[-1].startswith("failed for good: TypeError"), "the job")
-    with Flower(tmp_path / "flower.log", valkey) as flower:
-        page = flower.wait_until_open().visitor().see(f"/job/{job_id}")
+    with Flower(tmp_path / "f.log", valkey) as flower, flower.wait_until_open().visitor() as caller:
+        page = caller.see(f"/job/{job_id}")
     assert "Timeline" in page
     assert "claimed by a worker" in page
     code, output = run("show", job_id)
