@@ -3,7 +3,7 @@
 from celery import signals
 
 from config.logging import configure
-from config.settings import framework_settings
+from config.settings import Settings, framework_settings, load
 from tasks import enqueued, job_log, tracing
 from tasks.app import App
 
@@ -14,7 +14,9 @@ tracing.connect()
 enqueued.connect()
 job_log.connect(app)
 
-if _traces_url := framework_settings().traces_url:
+# Read by itself: who starts a broker first, and writes down where, loads this module before that,
+# and the settings are kept once they were read.
+if _traces_url := load(Settings).traces_url:
     # OpenTelemetry is an extra, and takes a while to load.
     from tasks import traces
 
