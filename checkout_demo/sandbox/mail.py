@@ -103,9 +103,10 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _message_id(content: bytes) -> str:
+    """Return what the Message-ID has before its @; the whole is hidden in logs, like an address."""
     with contextlib.suppress(Exception):  # the parser raises all kinds of errors on hostile mail
         header = BytesHeaderParser(policy=policy.compat32).parsebytes(content)["Message-ID"]
-        return str(header or "").strip()[:_LONGEST_LOGGED_ID]
+        return str(header or "").strip().strip("<>").partition("@")[0][:_LONGEST_LOGGED_ID]
     return ""
 
 

@@ -102,7 +102,9 @@ def create_table() -> None:
 
 
 def status_of_row(job_id: str) -> JobStatus | None:
-    """Return how a job is by what its row says; None if there is no row."""
+    """Return how a job is by what its row says; None if there is no row, or no outbox."""
+    if not database.is_used():
+        return None
     row = find(job_id)
     if row is None:
         return None

@@ -41,7 +41,7 @@ def test_an_empty_quarantine_says_so(anybody: Caller) -> None:
 def test_a_message_is_shown_byte_for_byte_and_masked(anybody: Caller, valkey: Valkey) -> None:
     message_id = quarantine(valkey)
     page = anybody.get("/quarantine").text
-    assert "Quarantine 1 Audit" in tabs_of(page)
+    assert "Quarantine 1 Outbox Audit" in tabs_of(page)
     for shown in (page, anybody.get(f"/quarantine/{message_id}").text):
         assert r"\xfe gar\x00bage <b>x</b>" in text_of(shown)
         assert "JSONDecodeError: for ***@example.com" in text_of(shown)

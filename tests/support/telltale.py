@@ -17,7 +17,7 @@ SECRETS = {
     "note": "call ada.lovelace@example.com",
 }
 
-TELLTALES = ("ada.lovelace", "t0ken-of-ada", "pa55-of-ada", "4111")
+TELLTALES = ("ada.lovelace", "t0ken-of-ada", "pa55-of-ada", "4111 1111")
 """What must be read nowhere."""
 
 
