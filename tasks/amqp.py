@@ -1,13 +1,12 @@
 """Celery's making of messages, with two things done faster, and one hidden.
 
 What events, Flower and logs show of a job's data is masked where its message is made: see
-`config/masking.py`. The texts of a job's arguments, which logs and Flower show, are made without Celery's `saferepr`
-where both say the same. And a message goes to a `Sender` where Celery has been given one: see
-`tasks/broker/sender.py`.
+`config/masking.py`. These texts are made without Celery's `saferepr` where both say the same. And a
+message goes to a `Sender` where Celery has been given one: see `tasks/broker/sender.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from inspect import signature
 from typing import Any
 
@@ -15,23 +14,11 @@ from celery.app.amqp import AMQP as CeleryAMQP  # noqa: N811 (the same name, on 
 from celery.utils.saferepr import saferepr
 
 from config.masking import HIDDEN, rules
+from tasks.along import headers_along
 from tasks.broker.pattern import Draft
 from tasks.broker.sender import Sender
 
 _PLAIN = frozenset({int, float, bool, type(None)})
-
-
-SENT_ALONG: list[Callable[[dict[str, Any]], object]] = []
-"""What adds headers of ours to those of the caller's own, for each message. A receiver of Celery's
-signal could do it as well, and would be given all of the message, made for it each time."""
-
-
-def headers_along(own: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return the caller's own headers and those that go along."""
-    headers = {**own} if own else {}
-    for add in SENT_ALONG:
-        add(headers)
-    return headers
 
 
 class AMQP(CeleryAMQP):
@@ -40,11 +27,6 @@ class AMQP(CeleryAMQP):
     app: Any
     argsrepr_maxsize: int
     kwargsrepr_maxsize: int
-
-    @cached_property
-    def _repr_levels(self) -> int:
-        # Celery's settings are a chain of mappings: each look costs some microseconds.
-        return int(self.app.conf.task_repr_maxlevels)
 
     def as_task_v2(
         self,
@@ -71,7 +53,7 @@ class AMQP(CeleryAMQP):
         kwargsrepr: str | None = None,
     ) -> tuple[str, str]:
         """Return the texts that are shown of the arguments, where the caller has none."""
-        levels = self._repr_levels
+        levels = self.app.conf.task_repr_maxlevels
         if argsrepr is None:
             shown = self._shown_arguments(name, args) if args else ()
             argsrepr = short_repr(shown, self.argsrepr_maxsize, levels)

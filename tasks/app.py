@@ -4,7 +4,6 @@ Data that would not arrive as they were sent are refused at once. And when the b
 error says whether the job may be in its queue all the same.
 """
 
-from collections.abc import Mapping, Sequence
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cached_property
@@ -16,7 +15,7 @@ from celery import Celery
 from celery.result import AsyncResult
 from kombu.exceptions import LimitExceeded, OperationalError
 
-from tasks.amqp import headers_along
+from tasks.along import headers_along
 from tasks.broker.pattern import Call, Patterns, kind_of
 from tasks.broker.sender import Batch, Sender
 from tasks.errors import BadJob, Unreachable

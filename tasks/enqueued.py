@@ -12,7 +12,7 @@ from typing import Any
 
 from celery.utils.time import maybe_iso8601, maybe_make_aware
 
-from tasks.amqp import SENT_ALONG
+from tasks.along import SENT_ALONG
 
 HEADER = "enqueued_at"
 """The field of a job's message that carries the time, in seconds since 1970."""

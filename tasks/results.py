@@ -22,8 +22,9 @@ Both expire together.
 """
 
 import json
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -38,10 +39,12 @@ from redis.commands.core import Script
 
 from config.settings import framework_settings
 from tasks.broker.scripts import EVEN_WHEN_FULL
+from tasks.broker.wire import Text, Word
 from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
+from tasks.recording import Recorder, recorder_of
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -128,6 +131,8 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 'recorded'
 """
 )
+
+_RECORD_SCRIPT = Text(_RECORD)
 
 _WAIT_AGAIN = f"""
 {EVEN_WHEN_FULL}
@@ -246,7 +251,7 @@ class JobResults(RedisBackend):
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
         self.circuit = Circuit()
         """Kept around the quick client, so that not every request waits for that long."""
-        self._record = Script(self.client, _RECORD)
+        self._recorder: Recorder | None = None
         self._fields = Script(self.client, _PUBLISH_FIELDS)
         self._cancel = Script(self.client, _CANCEL)
         self._wait_again = Script(self.client, _WAIT_AGAIN)
@@ -370,7 +375,7 @@ class JobResults(RedisBackend):
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
         arguments += _for_timeline(result, state, request)
         try:
-            answer = bytes_to_str(self._ensure_long(self._record, (keys, arguments)))
+            answer = str(self._ensure_long(self._record, (keys, arguments)))
         except self.connection_errors:
             if state != states.STARTED or not isinstance(request, Context):
                 raise
@@ -449,6 +454,11 @@ class JobResults(RedisBackend):
             meta, fields, lines = pipe.execute()
         return self.decode(meta) if meta else None, fields, lines
 
+    def _record(self, keys: Sequence[bytes], arguments: Sequence[Word]) -> str:
+        if self._recorder is None or self._recorder.pid != os.getpid():
+            self._recorder = recorder_of(_RECORD_SCRIPT, self.client.connection_pool)
+        return str(bytes_to_str(self._recorder.run(keys, arguments)))
+
     def get_key_for_job(self, task_id: str) -> bytes:
         """Return the key of the job's hash; changes of data and progress are published there."""
         return bytes(self._get_key_for(self.job_keyprefix, task_id))
@@ -460,7 +470,9 @@ class JobResults(RedisBackend):
             prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
         return prepared
 
-    def _ensure_long(self, script: Script, arguments: tuple[list[bytes], list[Any]]) -> Any:  # noqa: ANN401 (the script's answer)
+    def _ensure_long(
+        self, script: Callable[..., Any], arguments: tuple[list[bytes], list[Any]]
+    ) -> Any:  # noqa: ANN401 (the script's answer)
         """Run a worker's script; try again while the server is away."""
         return self.ensure(script, arguments, max_retries=None, timeout=AWAY_SECONDS)
 

@@ -14,7 +14,7 @@ from celery.states import REJECTED
 from celery.worker.request import Request
 
 from config import logging as log_fields
-from tasks.amqp import SENT_ALONG
+from tasks.along import SENT_ALONG
 from tasks.states import from_celery
 
 HEADER = "request_id"

@@ -215,14 +215,22 @@ def test_a_job_costs_one_trip_to_the_server(server: Valkey) -> None:
     assert server.client.info("stats")["total_commands_processed"] - before <= 9
 
 
-def test_a_change_of_the_settings_shows_in_the_next_message(server: Valkey) -> None:
-    jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+def test_a_change_of_the_settings_shows_in_the_next_message(
+    server: Valkey, listener: PubSub
+) -> None:
+    def send() -> None:
+        jobs.add.apply_async(([[1]], 2), queue=QUEUE, task_id=JOB)
+
+    send()
     app.conf.task_repr_maxlevels = 2
-    app.conf.task_inherit_parent_priority = True
+    app.conf.task_send_sent_event = False
     try:
-        jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+        send()
     finally:
-        app.conf.task_inherit_parent_priority = False
+        app.conf.task_send_sent_event = True
         app.conf.task_repr_maxlevels = 3
-    first, second = (json.loads(one) for one in server.client.lrange(QUEUE, 0, -1) or ())
-    assert first["headers"] == second["headers"]
+    last, first = (json.loads(one) for one in server.client.lrange(QUEUE, 0, -1) or ())
+    assert first["headers"]["argsrepr"] == "([[1]], 2)"
+    assert last["headers"]["argsrepr"] == "([[...]], 2)"
+    assert listener.get_message(timeout=10) is not None
+    assert listener.get_message(timeout=0) is None
