@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import redis
-from celery import Celery
+from celery import Celery, signals
 from celery.result import AsyncResult
 from kombu.exceptions import LimitExceeded, OperationalError
 
@@ -116,7 +116,7 @@ class App(Celery):
             self._check(name, None, data)
             pattern = self._patterns.find(kind, self.conf.changes or {}) if kind else None
             parent = self.current_worker_task
-            if pattern is None or parent:
+            if pattern is None or parent or signals.task_sent.receivers:
                 self._send_quickly(name, None, data, {**options, "task_id": job_id}, batch)
                 return
             if is_marked:
@@ -147,7 +147,8 @@ class App(Celery):
         kind = kind_of(name, options)
         pattern = self._patterns.find(kind, self.conf.changes or {}) if kind else None
         parent = self.current_worker_task
-        if pattern is None or not _are_usual(args, kwargs) or (parent and self._inherits_priority):
+        is_usual = _are_usual(args, kwargs) and not signals.task_sent.receivers
+        if pattern is None or not is_usual or (parent and self._inherits_priority):
             sender = Sender(self, self.acquire_timeout, kind, batch)
             options["producer"] = sender
             result = super().send_task(name, args, kwargs, **options)

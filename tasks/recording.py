@@ -22,7 +22,8 @@ class Recorder:
     def __init__(self, script: Text, pool: redis.ConnectionPool) -> None:
         self.pid = os.getpid()
         self._script = script
-        self._wire = Wire(pool)
+        # Celery's `ensure` tries again what a closed connection has not recorded.
+        self._wire = Wire(pool, unchecked=1.0)
         self._waiting: deque[_Record] = deque()
         self._sending = Lock()
 

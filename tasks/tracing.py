@@ -40,6 +40,8 @@ def _send_along(headers: dict[str, Any]) -> None:
 
 def _log_received(request: Request, **_: object) -> None:
     """Say it with the job's fields; Celery's own line, which has none, is switched off."""
+    if not _logger.isEnabledFor(logging.INFO):
+        return
     fields = _fields(request.id, request.name, request.request_dict.get(HEADER))
     tokens = log_fields.bind(fields)
     _logger.info("job received")

@@ -7,6 +7,7 @@ That costs several times what the command itself does.
 import hashlib
 import os
 from collections.abc import Sequence
+from time import monotonic
 from typing import Any
 
 import redis
@@ -25,8 +26,19 @@ class Text:
 class Wire:
     """A kept connection. Each belongs to one thread at a time; after a fork, to the child too."""
 
-    def __init__(self, pool: redis.ConnectionPool) -> None:
+    def __init__(self, pool: redis.ConnectionPool, unchecked: float = 0.0) -> None:
+        """Make one.
+
+        Args:
+            pool: where its connection comes from.
+            unchecked: seconds after an answer in which it is not looked whether the server has
+                closed the connection. It is for those who try again after an error: the look is two
+                calls of the system.
+
+        """
         self.pool = pool
+        self._unchecked = unchecked
+        self._used = 0.0
         self._connection: Any = None
 
     def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
@@ -83,6 +95,9 @@ class Wire:
         connection = self._connection
         if connection is None or connection.pid != os.getpid():
             connection = self._connection = self.pool.get_connection()
+            return connection
+        before, self._used = self._used, monotonic()
+        if connection.is_connected and self._used - before < self._unchecked:
             return connection
         try:
             is_usable = connection.is_connected and not connection.can_read()
