@@ -10,8 +10,9 @@ from datetime import datetime
 from time import time
 from typing import Any
 
-from celery import signals
 from celery.utils.time import maybe_iso8601, maybe_make_aware
+
+from tasks.along import SENT_ALONG
 
 HEADER = "enqueued_at"
 """The field of a job's message that carries the time, in seconds since 1970."""
@@ -19,7 +20,8 @@ HEADER = "enqueued_at"
 
 def connect() -> None:
     """Have Celery call this module at each publish. Called once, where the app is made."""
-    signals.before_task_publish.connect(_note)
+    if _note not in SENT_ALONG:
+        SENT_ALONG.append(_note)
 
 
 def waiting_since(headers: Mapping[str, Any]) -> float | None:
@@ -43,6 +45,5 @@ def _due(headers: Mapping[str, Any]) -> float | None:
         return None
 
 
-def _note(headers: dict[str, Any] | None = None, **_: object) -> None:
-    if headers is not None:
-        headers[HEADER] = round(time(), 6)
+def _note(headers: dict[str, Any]) -> None:
+    headers[HEADER] = round(time(), 6)

@@ -13,11 +13,14 @@ ExpresslaneError
 +-- NoSuchQueue       no queue has this name
 +-- NoSuchEntry       no entry of the schedule has this name
 +-- Unreachable       the broker or the result backend did not answer in time
+|   +-- BulkStopped   the same in the middle of many jobs: which of them are queued
 +-- JobCancelled      raised inside a body whose job was cancelled; let it pass
 
 Errors of the broker (`kombu.exceptions.OperationalError`) and of a job's own code come through as
 they are.
 """
+
+from collections.abc import Sequence
 
 from celery.exceptions import Ignore
 from kombu.exceptions import OperationalError
@@ -46,6 +49,31 @@ class Unreachable(ExpresslaneError, OperationalError, ConnectionError):
 
     def __str__(self) -> str:
         return f"the broker or the result backend is not usable ({self.reason}); {self.advice}"
+
+
+class BulkStopped(Unreachable):
+    """Many jobs were being queued when the broker or the result backend stopped answering.
+
+    Each job that was taken from the caller's data is in exactly one of the three; the ids are in
+    the order of the data. What comes after them in the data was not looked at.
+    """
+
+    def __init__(
+        self,
+        cause: Unreachable,
+        queued: Sequence[str],
+        unknown: Sequence[str],
+        not_queued: Sequence[str],
+    ) -> None:
+        advice = (
+            f"{len(queued)} jobs are queued, {len(unknown)} may be, {len(not_queued)} are not; the "
+            "error's attributes hold their ids"
+        )
+        super().__init__(cause.reason, advice, may_be_queued=bool(unknown))
+        self.queued = queued
+        self.unknown = unknown
+        """Sent, and no answer came. Their status tells: those that are Unknown are not queued."""
+        self.not_queued = not_queued
 
 
 class DeliveryLimitReached(ExpresslaneError):

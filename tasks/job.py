@@ -14,6 +14,7 @@ other error fails the job at once. What the body returns is the job's data.
 """
 
 import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -122,6 +123,18 @@ class Job(Task[..., Any]):
             self.on_give_up(exc)
         except Exception:
             _logger.exception("on_give_up of %s failed", self.name)
+
+    def delay_many(
+        self,
+        data: Iterable[Mapping[str, JSON]],
+        *,
+        on_progress: Callable[[Sequence[str]], object] = lambda _: None,
+        **options: Any,
+    ) -> Sequence[str]:
+        """Queue one job for each of the data, and return their ids: `tasks.bulk.delay_many`."""
+        from tasks.bulk import delay_many  # noqa: PLC0415 (it imports the app, which imports us)
+
+        return delay_many(self, data, on_progress=on_progress, **options)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (any body's)
         """Run the body, unless the job was cancelled before its turn came."""

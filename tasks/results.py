@@ -22,10 +22,10 @@ Both expire together.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from threading import local
 from time import time
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -39,10 +39,12 @@ from redis.commands.core import Script
 
 from config.settings import framework_settings
 from tasks.broker.scripts import EVEN_WHEN_FULL
+from tasks.broker.wire import Text, Word
 from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
+from tasks.recording import Recorder, recorder_of
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -56,6 +58,9 @@ With Celery's 20 seconds, all jobs that begin or end in a longer pause would be 
 
 UNRECORDED = "unrecorded"
 """Where a request notes that nobody could be told that it began."""
+
+_ANY_ID, _ANY_TIME = "any-id", 0.125
+"""Stand for a job's id and a moment in what is prepared once for all jobs."""
 
 CLAIMED_AT = "claimed_at"
 """The field of a job's message where its worker notes when it has claimed it."""
@@ -126,6 +131,8 @@ redis.call('PUBLISH', KEYS[1], ARGV[1])
 return 'recorded'
 """
 )
+
+_RECORD_SCRIPT = Text(_RECORD)
 
 _WAIT_AGAIN = f"""
 {EVEN_WHEN_FULL}
@@ -209,6 +216,14 @@ class Record:
     attempts: int
 
 
+class Marker(ABC):
+    """What Celery is given in the place of a producer, and sets the marks of its jobs itself."""
+
+    @abstractmethod
+    def mark(self, task_id: str) -> None:
+        """Take the job to be marked."""
+
+
 class JobResults(RedisBackend):
     """What both back ends below have in common."""
 
@@ -231,54 +246,56 @@ class JobResults(RedisBackend):
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
         super().__init__(*args, app=app, **kwargs)
-        self._collecting = local()
+        self._mark_form: str | None = None
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
-        self._circuit = Circuit()
+        self.circuit = Circuit()
         """Kept around the quick client, so that not every request waits for that long."""
-        self._record = Script(self.client, _RECORD)
+        self._recorder: Recorder | None = None
         self._fields = Script(self.client, _PUBLISH_FIELDS)
         self._cancel = Script(self.client, _CANCEL)
         self._wait_again = Script(self.client, _WAIT_AGAIN)
 
     # -- before a job runs -------------------------------------------------------------------------
 
-    def on_task_call(self, producer: object, task_id: str) -> None:  # noqa: ARG002 (Celery's)
+    def on_task_call(self, producer: object, task_id: str) -> None:
         """Mark the job as waiting. Celery calls this right before it sends the message.
+
+        A `Sender` sets the mark itself, in the same step that queues the message.
 
         Celery's own method subscribes to the result here, for each job, whether or not anybody
         will wait for it. `AsyncResult.get` subscribes by itself.
         """
-        collected: list[str] | None = getattr(self._collecting, "ids", None)
-        if collected is not None:
-            collected.append(task_id)
+        if isinstance(producer, Marker):
+            producer.mark(task_id)
         else:
-            self._mark([task_id])
+            self.mark([task_id])
 
-    @contextmanager
-    def marks_together(self) -> Iterator[None]:
-        """Collect the marks of jobs that this thread sends, and set them all when it is left.
+    def mark_of(self, task_id: str) -> tuple[bytes, str | bytes]:
+        """Return the key of a job's state, and what is stored there while it waits.
 
-        Their messages must be held back until then.
+        It is to be set where nothing is stored, for `UNFINISHED_EXPIRES` seconds.
+        """
+        if self._mark_form is None:
+            mark = self._meta(_ANY_ID, None, states.PENDING, enqueued_at=_ANY_TIME)
+            text = str(bytes_to_str(mark)).replace("%", "%%")
+            text = text.replace(json.dumps(_ANY_ID), "%(job_id)s")
+            self._mark_form = text.replace(json.dumps(_ANY_TIME), "%(moment)s")
+        value = self._mark_form % {"job_id": json.dumps(task_id), "moment": json.dumps(time())}
+        return bytes(self.get_key_for_task(task_id)), value
+
+    def mark(self, task_ids: Sequence[str]) -> None:
+        """Mark jobs as waiting, in one trip.
 
         Raises:
             Unreachable: when the result backend did not answer; some may be marked.
 
         """
-        self._collecting.ids = []
         try:
-            yield
-            self._mark(self._collecting.ids)
-        finally:
-            del self._collecting.ids
-
-    def _mark(self, task_ids: Sequence[str]) -> None:
-        try:
-            with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
+            with self.circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
-                    mark = self._meta(task_id, None, states.PENDING, enqueued_at=time())
-                    key = self.get_key_for_task(task_id)
-                    pipe.set(key, mark, ex=UNFINISHED_EXPIRES, nx=True)
+                    key, value = self.mark_of(task_id)
+                    pipe.set(key, value, ex=UNFINISHED_EXPIRES, nx=True)
                 pipe.execute()
         except redis.RedisError as error:
             advice = "the job was not queued; schedule it again later"
@@ -294,7 +311,7 @@ class JobResults(RedisBackend):
         )
         keys = self._keys(task_id)
         arguments = [meta, self._seconds_to_keep(states.REVOKED)]
-        with self._circuit:
+        with self.circuit:
             return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
 
     def wait_again(self, jobs: Sequence[RetriedJob]) -> None:
@@ -358,7 +375,7 @@ class JobResults(RedisBackend):
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
         arguments += _for_timeline(result, state, request)
         try:
-            answer = bytes_to_str(self._ensure_long(self._record, (keys, arguments)))
+            answer = str(self._ensure_long(self._record, (keys, arguments)))
         except self.connection_errors:
             if state != states.STARTED or not isinstance(request, Context):
                 raise
@@ -403,7 +420,7 @@ class JobResults(RedisBackend):
 
     def records_of(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return what is stored of each of the jobs, in one trip to the server."""
-        with self._circuit, self.quick_client.pipeline(transaction=False) as pipe:
+        with self.circuit, self.quick_client.pipeline(transaction=False) as pipe:
             for task_id in task_ids:
                 pipe.get(self.get_key_for_task(task_id))
                 pipe.hgetall(self.get_key_for_job(task_id))
@@ -437,6 +454,11 @@ class JobResults(RedisBackend):
             meta, fields, lines = pipe.execute()
         return self.decode(meta) if meta else None, fields, lines
 
+    def _record(self, keys: Sequence[bytes], arguments: Sequence[Word]) -> str:
+        if self._recorder is None or self._recorder.pid != os.getpid():
+            self._recorder = recorder_of(_RECORD_SCRIPT, self.client.connection_pool)
+        return str(bytes_to_str(self._recorder.run(keys, arguments)))
+
     def get_key_for_job(self, task_id: str) -> bytes:
         """Return the key of the job's hash; changes of data and progress are published there."""
         return bytes(self._get_key_for(self.job_keyprefix, task_id))
@@ -448,7 +470,9 @@ class JobResults(RedisBackend):
             prepared["exc_text"] = f"{type(exc).__name__}: {exc}"
         return prepared
 
-    def _ensure_long(self, script: Script, arguments: tuple[list[bytes], list[Any]]) -> Any:  # noqa: ANN401 (the script's answer)
+    def _ensure_long(
+        self, script: Callable[..., Any], arguments: tuple[list[bytes], list[Any]]
+    ) -> Any:  # noqa: ANN401 (the script's answer)
         """Run a worker's script; try again while the server is away."""
         return self.ensure(script, arguments, max_retries=None, timeout=AWAY_SECONDS)
 

@@ -14,6 +14,7 @@ from celery.states import REJECTED
 from celery.worker.request import Request
 
 from config import logging as log_fields
+from tasks.along import SENT_ALONG
 from tasks.states import from_celery
 
 HEADER = "request_id"
@@ -24,20 +25,23 @@ _logger = logging.getLogger("tasks")
 
 def connect() -> None:
     """Have Celery call this module at a job's stations. Called once, where the app is made."""
-    signals.before_task_publish.connect(_send_along)
+    if _send_along not in SENT_ALONG:
+        SENT_ALONG.append(_send_along)
     signals.task_received.connect(_log_received)
     signals.task_prerun.connect(_bind)
     signals.task_postrun.connect(_unbind)
 
 
-def _send_along(headers: dict[str, Any] | None = None, **_: object) -> None:
+def _send_along(headers: dict[str, Any]) -> None:
     request_id = log_fields.bound(HEADER)
-    if request_id is not None and headers is not None:
+    if request_id is not None:
         headers.setdefault(HEADER, request_id)
 
 
 def _log_received(request: Request, **_: object) -> None:
     """Say it with the job's fields; Celery's own line, which has none, is switched off."""
+    if not _logger.isEnabledFor(logging.INFO):
+        return
     fields = _fields(request.id, request.name, request.request_dict.get(HEADER))
     tokens = log_fields.bind(fields)
     _logger.info("job received")

@@ -29,6 +29,10 @@ scripts.py     the steps that run on the server
 holdings.py    what this process holds: claim, acknowledge, give back
 leases.py      the thread that renews, and takes back from the dead
 envelope.py    a message, read with suspicion
+wire.py        one kept connection, for one script after the other
+pattern.py     the second and all later messages of a task, made from the first
+sender.py      a message with its mark and event, or many of them, in one trip
+bulk.py        many jobs of different tasks, for the outbox
 channel.py     kombu's channel on top of these; qos.py, what it has delivered
 transport.py   kombu's transport
 """

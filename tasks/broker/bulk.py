@@ -1,21 +1,18 @@
-"""Publish many jobs in two trips to the server: their marks as Waiting, then their messages.
+"""Publish many jobs in one trip to the server: their marks as Waiting, messages and events.
 
-Each message is made by Celery's own `send_task`, so its signals, routes and options are as ever.
+Their messages are those of Celery's own `send_task`: its signals, routes and options are as ever.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import redis
-from celery import Celery
 from kombu.exceptions import OperationalError
 
 from tasks import carried
-from tasks.app import unreachable
+from tasks.app import App, unreachable
 from tasks.errors import Unreachable
-from tasks.results import JobResults
 
 
 @dataclass(frozen=True)
@@ -30,29 +27,27 @@ class NewJob:
     headers: Mapping[str, Any] = field(default_factory=dict)
 
 
-def publish_many(app: Celery, jobs: Sequence[NewJob]) -> None:
-    """Publish the jobs in their order.
+def publish_many(app: App, jobs: Sequence[NewJob]) -> None:
+    """Publish the jobs, those of each queue in their order.
 
     Raises:
         Unreachable: when the broker or the result backend did not answer in time; its
             `may_be_queued` tells whether some of the jobs may be in their queues.
 
     """
-    backend = app.backend
-    marking = backend.marks_together() if isinstance(backend, JobResults) else nullcontext()
     try:
-        # Left in this order: the marks are sent, then the messages.
-        with app.producer_or_acquire() as producer, producer.batch(), marking:
+        with app.batch() as batch:
             for job in jobs:
                 with carried.restored(job.headers):
-                    app.send_task(
+                    app.put_into(
+                        batch,
                         job.task,
                         kwargs=dict(job.data),
                         task_id=job.id,
                         headers=dict(job.headers),
-                        producer=producer,
                         **job.options,
                     )
+            batch.flush()
     except Unreachable:
         raise
     except (redis.RedisError, OperationalError) as error:

@@ -14,6 +14,7 @@ from queue import Empty
 from threading import Lock
 from time import monotonic, time
 from typing import Any, ClassVar
+from weakref import WeakKeyDictionary
 
 import redis
 from kombu.asynchronous import Hub
@@ -29,6 +30,7 @@ from tasks.broker.envelope import read
 from tasks.broker.holdings import BrokenQueue, Claim, Holdings, Keys, Source
 from tasks.broker.leases import LeaseKeeper
 from tasks.broker.qos import QoS
+from tasks.broker.wire import Wire, server_of
 
 _logger = logging.getLogger("tasks.broker")
 
@@ -68,6 +70,10 @@ class ClaimingChannel(kombu_redis.Channel):
         self._lost: set[str] = set()
         self._reported: dict[str, float] = {}
         self._shared_client: Any = None
+        self._wire: Wire | None = None
+        self._servers: WeakKeyDictionary[redis.ConnectionPool, bool] = WeakKeyDictionary()
+        self.declared: dict[int, object] = {}
+        """Queues and exchanges that a sender has declared, by their `id`."""
         self._turn_is_planned = False
         self._may_be_more = False
         super().__init__(*args, **kwargs)
@@ -131,6 +137,20 @@ class ClaimingChannel(kombu_redis.Channel):
             sizes = pipe.execute(raise_on_error=False)
         return sum(size for size in sizes if isinstance(size, int))
 
+    @property
+    def wire(self) -> Wire:
+        """The connection that jobs are sent over."""
+        if self._wire is None or self._wire.pool is not self.pool:
+            self._wire = Wire(self.pool)
+        return self._wire
+
+    def is_server_of(self, pool: redis.ConnectionPool) -> bool:
+        """Tell whether that pool's connections lead to this channel's server, as the same user."""
+        found = self._servers.get(pool)
+        if found is None:
+            found = self._servers[pool] = server_of(pool) == server_of(self.pool)
+        return found
+
     def keys(self) -> Keys:
         """Return the names of the keys on this channel's server."""
         prefix = self.global_keyprefix
@@ -153,9 +173,16 @@ class ClaimingChannel(kombu_redis.Channel):
             super()._put(queue, message, **kwargs)
             self._ring(queue, kwargs.get("_publish_batch"))
             return
+        self._publish(self.keys_of(queue, message), [1, 0, dumps(message)])
+
+    def keys_of(self, queue: str, message: dict[str, Any]) -> list[str]:
+        """Return the keys of the list that the message goes to, and of its queue."""
         priority = self._get_message_priority(message, reverse=False)
-        key = self.list_key(queue, priority)
-        self._publish([key, self.global_keyprefix + queue], [dumps(message)])
+        return [self.list_key(queue, priority), self.global_keyprefix + queue]
+
+    def expires(self, queue: str) -> bool:
+        """Tell whether the queue is deleted when nobody has used it for a while."""
+        return bool(self._expires.get(queue))
 
     def _ring(self, queue: str, batch: Any = None) -> None:  # noqa: ANN401 (kombu's)
         bell = f"{queue}.bell"

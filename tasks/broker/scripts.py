@@ -39,20 +39,31 @@ BELL_EXPIRES_MS = 10_000
 """A bell nobody waits for is forgotten: a token is of no use to a worker that comes later."""
 
 RING = f"""
-local function ring(queue)
-  local bell = queue .. '.bell'
-  local tokens = redis.call('LPUSH', bell, 1)
-  if tokens == 1 then redis.call('PEXPIRE', bell, {BELL_EXPIRES_MS}) end
+local function ring(queue, times)
+  local bell, tokens = queue .. '.bell', 0
+  for _ = 1, times or 1 do tokens = redis.call('LPUSH', bell, 1) end
+  if tokens == (times or 1) then redis.call('PEXPIRE', bell, {BELL_EXPIRES_MS}) end
   if tokens > {BELL_TOKENS} then redis.call('LTRIM', bell, 0, {BELL_TOKENS - 1}) end
 end
 """
 
 PUBLISH = f"""
 {RING}
--- KEYS: list, queue   ARGV: message ...
-local waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV))
+-- KEYS: list, queue, mark ...
+-- ARGV: how many messages, seconds to keep a mark, message ..., value of each mark,
+--       then for each event: channel, event
+-- A mark is set where nothing is stored. If the list's key holds something else, nothing is done.
+local count, marks = tonumber(ARGV[1]), #KEYS - 2
+local waiting = 0
+for from = 3, count + 2, 1000 do
+  waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, count + 2)))
+end
+for mark = 1, marks do
+  redis.call('SET', KEYS[mark + 2], ARGV[count + 2 + mark], 'EX', ARGV[2], 'NX')
+end
 -- Behind a longer queue nobody waits: whoever is free claims without being woken.
-if waiting <= {BELL_TOKENS} then ring(KEYS[2]) end
+if waiting - count < {BELL_TOKENS} then ring(KEYS[2], math.min(count, {BELL_TOKENS})) end
+for event = count + marks + 3, #ARGV, 2 do redis.pcall('PUBLISH', ARGV[event], ARGV[event + 1]) end
 return waiting
 """
 

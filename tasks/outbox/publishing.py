@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Sequence
 
-from celery import Celery
 from kombu.utils.json import loads
 
+from tasks.app import App
 from tasks.broker.bulk import NewJob, publish_many
 from tasks.errors import Unreachable
 from tasks.failed.message import OUTBOX, RERUNS
@@ -14,7 +14,7 @@ from tasks.outbox.rows import Outgoing
 _logger = logging.getLogger("tasks.outbox")
 
 
-def publish(app: Celery, outgoing: Sequence[Outgoing]) -> Sequence[Outgoing]:
+def publish(app: App, outgoing: Sequence[Outgoing]) -> Sequence[Outgoing]:
     """Publish these rows in a few trips to the server, and return those that were.
 
     Raises:

@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Iterable, Sequence
 
-from celery import Celery, states
+from celery import states
 from kombu.utils.json import dumps
 from sqlalchemy import Engine
 
 from tasks import scheduler
+from tasks.app import App
 from tasks.broker.access import server_of
 from tasks.broker.presence import missing
 from tasks.failed.store import Entry, FailedStore
@@ -21,7 +22,7 @@ from tasks.results import JobResults, Record
 _logger = logging.getLogger("tasks.outbox")
 
 
-def reconcile(app: Celery, engine: Engine, due: Sequence[Outgoing]) -> None:
+def reconcile(app: App, engine: Engine, due: Sequence[Outgoing]) -> None:
     """Note in these rows what has become of their jobs, and publish again those that are nowhere.
 
     Raises:
@@ -47,7 +48,7 @@ def _queues(due: Iterable[Outgoing]) -> list[str]:
     return sorted({*scheduler.queues(), *named})
 
 
-def _settle(app: Celery, engine: Engine, gone: set[str]) -> set[str]:
+def _settle(app: App, engine: Engine, gone: set[str]) -> set[str]:
     """Note how those ended that have a final state; return the others."""
     ordered = sorted(gone)
     left: set[str] = set()
@@ -80,11 +81,11 @@ def _end(engine: Engine, job_id: str, outcome: str, result: str | None, error: s
         rows.finish(connection, job_id, outcome, result, error)
 
 
-def _failed(app: Celery, job_ids: Sequence[str]) -> Sequence[Entry]:
+def _failed(app: App, job_ids: Sequence[str]) -> Sequence[Entry]:
     return FailedStore(server_of(app)).get_many(job_ids) if job_ids else ()
 
 
-def _records(app: Celery, job_ids: Sequence[str]) -> Sequence[Record | None]:
+def _records(app: App, job_ids: Sequence[str]) -> Sequence[Record | None]:
     backend = app.backend
     if not isinstance(backend, JobResults):
         return [None] * len(job_ids)

@@ -17,12 +17,12 @@ from threading import Event
 from time import monotonic
 
 import redis
-from celery import Celery
 from kombu.exceptions import OperationalError
 from sqlalchemy import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from config.settings import framework_settings
+from tasks.app import App
 from tasks.broker.access import server_of
 from tasks.broker.memory import Memory, memory_of
 from tasks.errors import Unreachable
@@ -57,7 +57,7 @@ _logger = logging.getLogger("tasks.outbox")
 class Relay:
     """One relay. `run` is its life, `tick` is one look."""
 
-    def __init__(self, app: Celery, engine: Engine, clock: Callable[[], float] = monotonic) -> None:
+    def __init__(self, app: App, engine: Engine, clock: Callable[[], float] = monotonic) -> None:
         self._app = app
         self._engine = engine
         self._clock = clock

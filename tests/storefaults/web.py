@@ -16,9 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from celery import Celery
-
 from checkout_demo import app
+from tasks.app import App
 from tasks.outbox import publisher
 from tasks.outbox.publishing import publish
 from tasks.outbox.rows import Outgoing
@@ -42,9 +41,9 @@ def die_if_armed(moment: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _publish(celery: Celery, outgoing: Sequence[Outgoing]) -> Sequence[Outgoing]:
+def _publish(app: App, outgoing: Sequence[Outgoing]) -> Sequence[Outgoing]:
     die_if_armed("answered")
-    return publish(celery, outgoing)
+    return publish(app, outgoing)
 
 
 class _Publisher(publisher.Publisher):

@@ -1,0 +1,132 @@
+"""One connection to the server that is kept for one script after the other.
+
+redis-py's client takes a connection out of its pool for each command, prepares it and puts it back.
+That costs several times what the command itself does.
+"""
+
+import hashlib
+import os
+from collections.abc import Sequence
+from time import monotonic
+from typing import Any
+
+import redis
+
+Word = str | bytes | int | float
+
+
+class Text:
+    """The text of a script, and the digest that the server knows it by."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+class Wire:
+    """A kept connection. Each belongs to one thread at a time; after a fork, to the child too."""
+
+    def __init__(self, pool: redis.ConnectionPool, unchecked: float = 0.0) -> None:
+        """Make one.
+
+        Args:
+            pool: where its connection comes from.
+            unchecked: seconds after an answer in which it is not looked whether the server has
+                closed the connection. It is for those who try again after an error: the look is two
+                calls of the system.
+
+        """
+        self.pool = pool
+        self._unchecked = unchecked
+        self._used = 0.0
+        self._connection: Any = None
+
+    def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
+        """Run the script, and return its answer. It is sent once: nothing is tried again.
+
+        Raises:
+            redis.RedisError: when the server refused it or did not answer in time.
+
+        """
+        connection = self._ready()
+        try:
+            return _ask(connection, "EVALSHA", script.digest, len(keys), *keys, *arguments)
+        except redis.exceptions.NoScriptError:
+            # Nothing has been done yet. This runs it, and has the server keep it.
+            return _ask(connection, "EVAL", script.text, len(keys), *keys, *arguments)
+
+    def run_each(
+        self, script: Text, calls: Sequence[tuple[Sequence[str | bytes], Sequence[Word]]]
+    ) -> list[Any]:
+        """Run the script once for each pair of keys and arguments, in one trip.
+
+        Returns its answers; for what the server has refused, which it does one by one, the error.
+
+        Raises:
+            redis.RedisError: when the server did not answer in time.
+
+        """
+        connection = self._ready()
+        packed = [
+            part
+            for keys, arguments in calls
+            for part in connection.pack_command(
+                *("EVALSHA", script.digest, len(keys)), *keys, *arguments
+            )
+        ]
+        connection.send_packed_command(packed, check_health=False)
+        answers: list[Any] = []
+        for _ in calls:
+            try:
+                answers.append(connection.read_response())
+            except redis.exceptions.ResponseError as error:
+                answers.append(error)
+        for number, (keys, arguments) in enumerate(calls):
+            if isinstance(answers[number], redis.exceptions.NoScriptError):
+                # Nothing was done. This runs it, and has the server keep it.
+                try:
+                    answers[number] = self.run(script, keys, arguments)
+                except redis.exceptions.ResponseError as error:
+                    answers[number] = error
+        return answers
+
+    def _ready(self) -> Any:  # noqa: ANN401 (any of redis-py's connections)
+        """Return the connection. One that the server has closed meanwhile is made again first."""
+        connection = self._connection
+        if connection is None or connection.pid != os.getpid():
+            connection = self._connection = self.pool.get_connection()
+            return connection
+        before, self._used = self._used, monotonic()
+        if connection.is_connected and self._used - before < self._unchecked:
+            return connection
+        try:
+            is_usable = connection.is_connected and not connection.can_read()
+        except (redis.ConnectionError, redis.TimeoutError, OSError):
+            is_usable = False
+        if not is_usable:
+            connection.disconnect()
+            connection.connect()
+        return connection
+
+
+def _ask(connection: Any, *command: Word) -> Any:  # noqa: ANN401 (redis-py's)
+    # Whatever ends this early also ends the connection, so no answer is left to be misread.
+    connection.send_packed_command(connection.pack_command(*command), check_health=False)
+    return connection.read_response()
+
+
+def server_of(pool: Any) -> tuple[object, ...]:  # noqa: ANN401 (redis-py's, Sentinel's included)
+    """Return what says where the pool's connections lead, and as whom. Equal: the same."""
+    options = pool.connection_kwargs
+    watched = getattr(pool, "sentinel_manager", None)
+    if watched is not None:
+        sentinels = [one.connection_pool.connection_kwargs for one in watched.sentinels]
+        hosts = sorted((one["host"], int(one["port"])) for one in sentinels)
+        place: tuple[object, ...] = (pool.service_name, *hosts)
+    else:
+        host, port = options.get("host", "localhost"), int(options.get("port", 6379))
+        place = (options["path"],) if "path" in options else (host, port)
+    provider = options.get("credential_provider")
+    pair = (options.get("username"), options.get("password"))
+    credentials = provider.get_credentials() if provider else tuple(one for one in pair if one)
+    return (*place, int(options.get("db") or 0), credentials)
