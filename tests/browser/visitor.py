@@ -5,7 +5,10 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import (
+    ElementNotInteractableException,
+    StaleElementReferenceException,
+)
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -86,7 +89,8 @@ class Visitor:
         def done() -> bool:
             try:
                 deed(self.find(selector))
-            except StaleElementReferenceException:
+            except (StaleElementReferenceException, ElementNotInteractableException):
+                # Replaced in this moment, or there and not laid out yet.
                 return False
             return True
 
