@@ -44,7 +44,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 export REQUIRE_ALL
 
 # Most tests wait for real programs most of the time, so several fit on a core.
-TEST_PROCESSES ?= 4
+TEST_PROCESSES ?= 3
 
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
 	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup

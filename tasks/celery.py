@@ -3,7 +3,7 @@
 from celery import signals
 
 from config.logging import configure
-from config.settings import Settings, framework_settings, load
+from config.settings import BadSettings, Settings, framework_settings, load
 from tasks import enqueued, job_log, tracing
 from tasks.app import App
 
@@ -14,13 +14,24 @@ tracing.connect()
 enqueued.connect()
 job_log.connect(app)
 
-# Read by itself: who starts a broker first, and writes down where, loads this module before that,
-# and the settings are kept once they were read.
-if _traces_url := load(Settings).traces_url:
+
+def _traces_url() -> str | None:
+    """Return where spans go; None where the settings are bad: who starts reports all of them.
+
+    Read by itself: who starts a broker first, and writes down where, loads this module before that,
+    and the settings are kept once they were read.
+    """
+    try:
+        return load(Settings).traces_url
+    except BadSettings:
+        return None
+
+
+if _url := _traces_url():
     # OpenTelemetry is an extra, and takes a while to load.
     from tasks import traces
 
-    traces.start(_traces_url)
+    traces.start(_url)
 
 
 @signals.setup_logging.connect

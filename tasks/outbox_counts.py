@@ -21,11 +21,10 @@ class OutboxCounts:
 def outbox_counts(app: Celery) -> OutboxCounts | None:
     """Return how the outbox is; None where none is set up, or not for this app."""
     try:
-        from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 (an extra, not everybody's)
-
-        from tasks.celery import app as own  # noqa: PLC0415 (likewise, what follows)
-        from tasks.errors import NoOutbox  # noqa: PLC0415
-        from tasks.outbox import database, operating  # noqa: PLC0415
+        # SQLAlchemy is an extra, and not everybody's.
+        from tasks.celery import app as own  # noqa: PLC0415 (see above)
+        from tasks.errors import NoOutbox, Unreachable  # noqa: PLC0415 (likewise)
+        from tasks.outbox import database, operating  # noqa: PLC0415 (likewise)
     except ImportError:
         return None
     if app is not own:
@@ -36,7 +35,7 @@ def outbox_counts(app: Celery) -> OutboxCounts | None:
         return None
     try:
         found = operating.stats()
-    except (SQLAlchemyError, NoOutbox):
+    except (Unreachable, NoOutbox):
         return OutboxCounts(is_up=False)
     return OutboxCounts(
         *(True, found.unpublished, found.unfinished, found.failed),

@@ -13,7 +13,8 @@ REFUSED = "status of 422"
 
 SLOW_NETWORK = {
     "offline": False,
-    "latency": 500,
+    # Longer than typing takes on a busy machine.
+    "latency": 3_000,
     "downloadThroughput": -1,
     "uploadThroughput": -1,
 }

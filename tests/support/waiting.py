@@ -6,7 +6,7 @@ from typing import TypeVar
 
 Fact = TypeVar("Fact")
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 """Seconds until a fact that has not come is called a failure. Far beyond what any fact needs."""
 
 
