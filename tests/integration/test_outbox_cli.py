@@ -105,6 +105,9 @@ def test_without_a_database_that_answers_the_exit_code_says_unavailable(
     from tests.support.outbox_jobs import make_engine
 
     absent = make_engine(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}")
-    monkeypatch.setattr(database._used, "engine", absent)
+    # Whoever makes the engine, and however often: it is this one.
+    monkeypatch.setattr(app.loader, "import_default_modules", lambda: None)
+    monkeypatch.setattr(database._used, "make", lambda: absent)
+    monkeypatch.setattr(database._used, "engine", None)
     assert run("status").exit_code == 69
     assert engine is not absent
