@@ -65,7 +65,7 @@ class Timeline:
     """The last ones that were logged (`JOB_LOG_LINES`)."""
 
     def steps(self) -> list[Step]:
-        """Return what happened, in order. A next attempt is sent before this one is recorded."""
+        """Return what happened, in order. The next attempt is sent before this one ends."""
         found = []
         for one in self.attempts:
             known = (
