@@ -95,14 +95,26 @@ if reruns > rerun then
 end
 local attempt, deaths = tonumber(ARGV[3]) or math.max(before, 1), tonumber(ARGV[4])
 if ARGV[3] == '' then deaths = died end
+local clock = redis.call('TIME')
+local now = string.format('%d.%06d', clock[1], clock[2])
 if rerun > reruns or before > attempt or (before == attempt and died > deaths) then
+  -- A job's next attempt is sent before this one is recorded, and may have begun. What this one has
+  -- met belongs to the timeline all the same.
+  local tries = ARGV[2] == 'RETRY' and rerun == reruns and redis.call('HGET', KEYS[2], 'tries')
+  if tries then
+    tries = cjson.decode(tries)
+    for _, try in ipairs(tries) do
+      if tonumber(try.attempt) == attempt and not try.ended then
+        try.state, try.ended, try.error = ARGV[2], now, ARGV[10]
+      end
+    end
+    redis.call('HSET', KEYS[2], 'tries', cjson.encode(tries))
+  end
   return 'newer'
 end
 if cancel and (ARGV[2] == 'STARTED' or ARGV[2] == 'RETRY') then return 'cancel' end
 if reruns > rerun then redis.call('HDEL', KEYS[2], 'progress') end
 if old[4] and not cancel then redis.call('HDEL', KEYS[2], 'cancel') end
-local clock = redis.call('TIME')
-local now = string.format('%d.%06d', clock[1], clock[2])
 if ARGV[2] == 'STARTED' then
   if old[6] then
     local was = redis.call(

@@ -96,6 +96,23 @@ def run(*arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
+@pytest.mark.usefixtures("valkey")
+def test_an_attempt_that_is_recorded_after_the_next_has_begun_keeps_its_error() -> None:
+    from celery.app.task import Context
+
+    from tasks.scheduler import backend
+
+    first, second = (Context(retries=number, hostname="w@h") for number in (0, 1))
+    backend().store_result("overtaken", None, "STARTED", request=first)
+    backend().store_result("overtaken", None, "STARTED", request=second)
+    backend().store_result("overtaken", ValueError("late"), "RETRY", request=first)
+    before, last = found("overtaken").attempts
+    assert (before.number, before.state, before.error) == (1, "RETRY", "ValueError: late")
+    assert before.ended_at is not None
+    assert (last.number, last.state) == (2, "STARTED")
+
+
+@pytest.mark.usefixtures("valkey")
 def test_a_job_of_many_attempts_keeps_a_bounded_timeline() -> None:
     from celery.app.task import Context
 
