@@ -1,27 +1,20 @@
 """`celery -A tasks history|metrics|job`: what became of jobs, and how all is.
 
-Exit codes: 0 when it is done; 1 when nothing is known of the job; 69 when the broker did not answer
-(EX_UNAVAILABLE of sysexits.h, which Celery's own commands use).
-
-Every `celery` command loads this module, a worker's too, so it imports only what they load anyway.
+Their exit codes, and what they may import: see tasks/terminal.py. `job show` ends with 1 when
+nothing is known of the job.
 """
 
 import json
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.errors import Unreachable
+from tasks.terminal import NOTHING, UNAVAILABLE, exit_codes
 
 if TYPE_CHECKING:
     from tasks.history import Tally
-
-NOTHING = 1
-UNAVAILABLE = 69
 
 PERIODS = ("1h", "6h", "1d", "7d", "14d")
 
@@ -34,7 +27,7 @@ PERIODS = ("1h", "6h", "1d", "7d", "14d")
 def history(last: str, task: str | None, queue: str | None, as_json: bool) -> None:
     """Show how many jobs were processed and failed, and how long they waited and ran."""
     from tasks.history import PERIODS as periods  # noqa: N811, PLC0415 (a mapping; see the module)
-    from tasks.history import History, total  # noqa: PLC0415 (see the module's docstring)
+    from tasks.history import History, total  # noqa: PLC0415 (see tasks/terminal.py)
 
     with exit_codes():
         buckets = History(click.get_current_context().obj.app).read(periods[last])
@@ -66,7 +59,7 @@ def history(last: str, task: str | None, queue: str | None, as_json: bool) -> No
 )
 def metrics(serve: int | None) -> None:
     """Print the metrics for Prometheus, or serve them."""
-    from prometheus_client import start_http_server  # noqa: PLC0415 (see the module's docstring)
+    from prometheus_client import start_http_server  # noqa: PLC0415 (see tasks/terminal.py)
 
     from tasks.metrics import registry_of, text_of  # noqa: PLC0415 (likewise)
 
@@ -98,7 +91,7 @@ def job() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(job_id: str, as_json: bool) -> None:
     """Show when a job was sent, claimed, started, retried and finished, and what it logged."""
-    from config.masking import rules  # noqa: PLC0415 (see the module's docstring)
+    from config.masking import rules  # noqa: PLC0415 (see tasks/terminal.py)
     from tasks.timeline import timeline_of  # noqa: PLC0415 (likewise)
 
     with exit_codes():
@@ -140,13 +133,3 @@ def seconds(value: float | None) -> str:
     if value is None:
         return "-"
     return f"{value * 1000:.0f} ms" if value < 1 else f"{value:,.1f} s"
-
-
-@contextmanager
-def exit_codes() -> Iterator[None]:
-    """Turn what goes wrong into an exit code."""
-    try:
-        yield
-    except Unreachable as error:
-        click.echo(str(error), err=True)
-        raise SystemExit(UNAVAILABLE) from error

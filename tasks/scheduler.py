@@ -7,20 +7,19 @@
 Scheduling needs the task's name only, not its code: the web application does not import it.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
-import redis
 from kombu import Connection
-from kombu.exceptions import ChannelError, EncodeError, OperationalError
+from kombu.exceptions import ChannelError, EncodeError
 from kombu.transport import virtual
 from kombu.utils.json import dumps
 
 from config.queues import DEFAULT
 from tasks import states
+from tasks.broker.access import reachable
 from tasks.celery import app
 from tasks.errors import BadJob, Unreachable
 from tasks.results import JSON, JobResults, Progress, Record
@@ -97,7 +96,7 @@ def status(job_id: str) -> JobStatus:
 
     """
     try:
-        with _reachable("ask again later"):
+        with reachable("ask again later"):
             record = backend().record_of(job_id)
     except Unreachable:
         known = _known_elsewhere(job_id)
@@ -131,7 +130,7 @@ def cancel(job_id: str) -> JobStatus:
         Unreachable: when the result backend did not answer.
 
     """
-    with _reachable("the job may or may not have been cancelled; ask for its status"):
+    with reachable("the job may or may not have been cancelled; ask for its status"):
         backend().cancel(job_id)
     return status(job_id)
 
@@ -144,7 +143,7 @@ def queues() -> tuple[str, ...]:
 
     """
     configured = tuple(app.amqp.queues)
-    with _reachable("ask again later"), app.connection_for_read() as connection:
+    with reachable("ask again later"), app.connection_for_read() as connection:
         used = _channel(connection).get_table(app.conf.task_default_exchange)
     others = {queue for *_, queue in used} - set(configured)
     return configured + tuple(sorted(others))
@@ -157,7 +156,7 @@ def size(queue: str = DEFAULT) -> int:
         Unreachable: when the broker did not answer.
 
     """
-    with _reachable("ask again later"), app.connection_for_read() as connection:
+    with reachable("ask again later"), app.connection_for_read() as connection:
         try:
             found = _channel(connection).queue_declare(queue, passive=True)
         except ChannelError:
@@ -174,7 +173,7 @@ def workers() -> tuple[Worker, ...]:
 
     """
     inspect = app.control.inspect(timeout=INSPECT_SECONDS)
-    with _reachable("ask again later"):
+    with reachable("ask again later"):
         answers, running = inspect.active_queues() or {}, inspect.active() or {}
     return tuple(
         Worker(
@@ -244,11 +243,3 @@ def error_of(result: object) -> str:
 def _channel(connection: Connection) -> virtual.Channel:
     """Return the connection's channel as what it is with Redis; the stubs know the base only."""
     return cast("virtual.Channel", connection.default_channel)
-
-
-@contextmanager
-def _reachable(advice: str) -> Iterator[None]:
-    try:
-        yield
-    except (redis.ConnectionError, redis.TimeoutError, OperationalError) as error:
-        raise Unreachable(str(error), advice) from error

@@ -164,6 +164,8 @@ def test_a_sane_request_id_goes_through_and_others_are_replaced(
 ) -> None:
     sane = "request-0123456789"
     assert http.get("/healthz", headers={"X-Request-ID": sane}).headers["X-Request-ID"] == sane
+    # The line is written when the answer is out.
+    wait_for(lambda: log_lines(store, sane), "the request's line")
     assert len(log_lines(store, sane)) == 1
     made = http.get("/healthz", headers={"X-Request-ID": "in sane"}).headers["X-Request-ID"]
     assert len(made) == 32
@@ -174,7 +176,7 @@ def test_a_log_line_holds_no_query_string_and_no_body(
 ) -> None:
     headers = {"X-Request-ID": "no-secrets-here"}
     http.post("/api/orders?secret=one", json={"secret": "two"}, headers=headers)
-    (line,) = log_lines(store, "no-secrets-here")
+    (line,) = wait_for(lambda: log_lines(store, "no-secrets-here"), "the request's line")
     assert (line["method"], line["path"], line["status"]) == ("POST", "/api/orders", 422)
     assert "secret=" not in store.output()
 
