@@ -5,16 +5,28 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 from config.addresses import SmtpAddress
+
+ACCEPTING_SECONDS = 120.0
+"""How long the answer to a mail's content is waited for, at least.
+
+A server that has taken the mail and is slow to say so would get it again. RFC 5321, 4.5.3.2.6, asks
+for ten minutes for that reason; a job has three to live (`task_time_limit`).
+"""
+
+_KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 3}
+"""A server whose machine is gone is noticed within 11 seconds, however long its answer may take."""
 
 
 @contextmanager
 def session(smtp: SmtpAddress, *, timeout: float) -> Iterator[smtplib.SMTP]:
     """Open a session up to the point where a mail may come, and close it whatever happens.
 
-    `timeout` is in seconds and bounds each answer of the server. A mail that the server has
-    accepted stays accepted: when the block ends well, a failing farewell is ignored.
+    `timeout` is in seconds and bounds each answer of the server, but for the one to a mail's
+    content: `ACCEPTING_SECONDS`. A mail that the server has accepted stays accepted: when the block
+    ends well, a failing farewell is ignored.
 
     Raises:
         smtplib.SMTPException: when the server turns the session away, or cannot do what it needs.
@@ -36,12 +48,46 @@ def session(smtp: SmtpAddress, *, timeout: float) -> Iterator[smtplib.SMTP]:
         server.close()
 
 
+class _Patient(smtplib.SMTP):
+    """Waits longer for the one answer whose loss would send a mail twice."""
+
+    def data(self, msg: Any) -> tuple[int, bytes]:  # noqa: ANN401 (as smtplib has it)
+        """Send the mail's content, and return the server's answer."""
+        connection, timeout = self.sock, self.timeout
+        assert connection is not None
+        connection.settimeout(max(timeout, ACCEPTING_SECONDS))
+        try:
+            return super().data(msg)
+        finally:
+            # It is closed when the server was cut off.
+            with suppress(OSError):
+                connection.settimeout(timeout)
+
+
+class _PatientTls(_Patient, smtplib.SMTP_SSL):
+    """The same, secured from the first byte."""
+
+
 def _connected(smtp: SmtpAddress, timeout: float) -> smtplib.SMTP:
     # By default, smtplib accepts any certificate.
     if smtp.security == "tls":
         tls = ssl.create_default_context()
-        return smtplib.SMTP_SSL(smtp.host, smtp.port, _own_name(), timeout=timeout, context=tls)
-    return smtplib.SMTP(smtp.host, smtp.port, _own_name(), timeout=timeout)
+        made: smtplib.SMTP = _PatientTls(
+            smtp.host, smtp.port, _own_name(), timeout=timeout, context=tls
+        )
+    else:
+        made = _Patient(smtp.host, smtp.port, _own_name(), timeout=timeout)
+    _keep_alive(made)
+    return made
+
+
+def _keep_alive(server: smtplib.SMTP) -> None:
+    assert server.sock is not None
+    server.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _KEEPALIVE.items():
+        # Not every system has them by these names.
+        if hasattr(socket, name):
+            server.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _own_name() -> str:

@@ -76,6 +76,7 @@ class ClaimingChannel(kombu_redis.Channel):
         """Queues and exchanges that a sender has declared, by their `id`."""
         self._turn_is_planned = False
         self._may_be_more = False
+        self._waits_for_bell = False
         super().__init__(*args, **kwargs)
         # Kept, because a closed channel has no connection, and is still told that a job has ended.
         uri = self.connection.client.as_uri()
@@ -301,6 +302,7 @@ class ClaimingChannel(kombu_redis.Channel):
             prefix = self.global_keyprefix
             bells = [f"{prefix}{queue}.bell" for queue in self.active_queues]
             self._in_poll = self.client.connection
+            self._waits_for_bell = True
             self._brpop_sent_at = monotonic()
             wait = self.brpop_timeout if timeout is None else timeout
             self.client.connection.send_command("BRPOP", *bells, wait or 0)
@@ -318,8 +320,10 @@ class ClaimingChannel(kombu_redis.Channel):
             self._ring(self.active_queues[0])
 
     def _brpop_read(self, **options: Any) -> Any:  # noqa: ANN401 (kombu's)
-        if not self.is_claiming:
+        # Its last queue may have been cancelled since it was asked for the bell.
+        if not self._waits_for_bell:
             return super()._brpop_read(**options)
+        self._waits_for_bell = False
         try:
             self.client.connection.read_response()
         except self.connection_errors:
@@ -363,7 +367,7 @@ class ClaimingChannel(kombu_redis.Channel):
 
     def close(self) -> None:
         """Close the channel, with what was acknowledged sent."""
-        if self.is_claiming and self._in_poll:
+        if self._waits_for_bell and self._in_poll:
             # What is still to come is a token of the bell, for which kombu would wait here.
             self._in_poll.disconnect()
             self._in_poll = None

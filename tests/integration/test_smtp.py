@@ -1,13 +1,28 @@
 """The session with a mail server itself: how it opens, and that it is always closed."""
 
+import asyncio
 import smtplib
 import socket
 
 import pytest
+from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from config.addresses import SmtpAddress
 from tasks.smtp import session
-from tests.integration.smtp_desk import WRONG, Desk, server
+from tests.integration.smtp_desk import WRONG, Desk, receipt, server
+
+TIMEOUT = 0.3
+
+
+class SlowDesk(Desk):
+    """Takes a mail at once, and says so when other answers would have come too late."""
+
+    async def handle_DATA(  # noqa: N802 (aiosmtpd looks for this name)
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        answer = await super().handle_DATA(server, session, envelope)
+        await asyncio.sleep(2 * TIMEOUT)
+        return answer
 
 
 def test_it_opens_without_asking_the_dns_for_this_machines_name(
@@ -27,6 +42,16 @@ def test_it_is_closed_whatever_the_farewell(farewell: str) -> None:
         with session(smtp, timeout=10) as opened:
             pass
         assert opened.sock is None
+
+
+def test_a_server_that_is_slow_to_say_that_it_has_the_mail_gets_it_once() -> None:
+    desk = SlowDesk()
+    with server(desk) as smtp, session(smtp, timeout=TIMEOUT) as opened:
+        assert opened.send_message(receipt(), "a@example.com", ["b@example.com"]) == {}
+        # For every other answer, it is as patient as it was told.
+        assert opened.sock is not None
+        assert opened.sock.gettimeout() == TIMEOUT
+    assert len(desk.accepted) == 1
 
 
 def test_an_error_within_comes_out_as_it_is_and_closes_it() -> None:

@@ -68,6 +68,19 @@ def test_what_is_not_acknowledged_goes_back_in_its_order_when_the_channel_closes
         assert client.lrange("q", 0, -1) == before
 
 
+def test_a_channel_closes_quietly_when_the_bell_rings_after_its_last_queue_was_cancelled(
+    url: str,
+) -> None:
+    with Party(url) as producer, Party(url, "q") as party:
+        party.look()
+        assert party.channel._in_poll
+        party.consumer.cancel()
+        producer.publish("q", 1)
+        party.channel.close()
+    with client_of(url) as client:
+        assert client.llen("q") == 1
+
+
 def test_a_busy_consumer_with_prefetch_one_leaves_the_rest_to_an_idle_one(url: str) -> None:
     with Party(url, "q", prefetch=1) as busy, client_of(url) as client:
         busy.publish("q", 1, 2)
