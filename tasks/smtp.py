@@ -53,15 +53,16 @@ class _Patient(smtplib.SMTP):
 
     def data(self, msg: Any) -> tuple[int, bytes]:  # noqa: ANN401 (as smtplib has it)
         """Send the mail's content, and return the server's answer."""
-        connection, timeout = self.sock, self.timeout
-        assert connection is not None
-        connection.settimeout(max(timeout, ACCEPTING_SECONDS))
+        self._wait_for(max(self.timeout, ACCEPTING_SECONDS))
         try:
             return super().data(msg)
         finally:
-            # It is closed when the server was cut off.
-            with suppress(OSError):
-                connection.settimeout(timeout)
+            self._wait_for(self.timeout)
+
+    def _wait_for(self, seconds: float) -> None:
+        # There is no connection any more when the server was cut off.
+        if self.sock is not None:
+            self.sock.settimeout(seconds)
 
 
 class _PatientTls(_Patient, smtplib.SMTP_SSL):
@@ -69,25 +70,24 @@ class _PatientTls(_Patient, smtplib.SMTP_SSL):
 
 
 def _connected(smtp: SmtpAddress, timeout: float) -> smtplib.SMTP:
+    server: smtplib.SMTP
     # By default, smtplib accepts any certificate.
     if smtp.security == "tls":
         tls = ssl.create_default_context()
-        made: smtplib.SMTP = _PatientTls(
-            smtp.host, smtp.port, _own_name(), timeout=timeout, context=tls
-        )
+        server = _PatientTls(smtp.host, smtp.port, _own_name(), timeout=timeout, context=tls)
     else:
-        made = _Patient(smtp.host, smtp.port, _own_name(), timeout=timeout)
-    _keep_alive(made)
-    return made
+        server = _Patient(smtp.host, smtp.port, _own_name(), timeout=timeout)
+    if server.sock is not None:
+        _keep_alive(server.sock)
+    return server
 
 
-def _keep_alive(server: smtplib.SMTP) -> None:
-    assert server.sock is not None
-    server.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+def _keep_alive(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in _KEEPALIVE.items():
         # Not every system has them by these names.
         if hasattr(socket, name):
-            server.sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _own_name() -> str:

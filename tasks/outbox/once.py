@@ -52,6 +52,12 @@ message is, unless its transaction was not the one that the session has committe
 _AWAY = (OperationalError, InterfaceError)
 """What drivers raise for a database that is away, has cut the connection, or is locked."""
 
+_END_SECONDS = 60.0
+"""How long a body that is done waits until the database takes that down. To give up has it run
+again, with whatever it did elsewhere; to wait costs one place in the pool."""
+
+_END_EVERY = (0.02, 0.2)
+
 _WITHOUT_LIMIT = 10**9
 """Attempts for as long as the database is away: that is no fault of the job's."""
 
@@ -62,6 +68,14 @@ class OutboxAway(Exception):
 
 class LostClaim(Exception):
     """The job had ended elsewhere when this run came to its end; nothing of it was stored."""
+
+
+@contextmanager
+def _named() -> Iterator[None]:
+    try:
+        yield
+    except _AWAY as error:
+        raise OutboxAway(str(error)) from error
 
 
 @dataclass
@@ -80,11 +94,44 @@ class Claim:
             OutboxAway: when the database did not carry it out.
 
         """
-        try:
-            with Session(self.bind) as session, session.begin():
-                yield session
-        except _AWAY as error:
-            raise OutboxAway(str(error)) from error
+        with _named(), Session(self.bind) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def ending(self, result: object) -> Iterator[Session]:
+        """Open a session whose commit, when the block ends, notes that the job is complete.
+
+        Raises:
+            OutboxAway: when the database did not carry it out, a lock having been waited for.
+            LostClaim: when the job had ended elsewhere.
+
+        """
+        with _named(), Session(self.bind) as session:
+            # First, because a transaction of SQLite's that begins with reading may find itself shut
+            # out when it comes to write; and because until the block has begun, it can be repeated.
+            self._wait_to_finish(session, result)
+            yield session
+            session.commit()
+        self.is_finished = True
+
+    def _wait_to_finish(self, session: Session, result: object) -> None:
+        end = monotonic() + _END_SECONDS
+        while True:
+            try:
+                self.finish(session, result)
+            except _AWAY as error:
+                # A claim that hung on a connection is lost with it, and somebody may run the job.
+                if monotonic() > end or error.connection_invalidated or self._is_cut:
+                    raise
+                session.rollback()
+                _logger.info("job %s waits for the outbox to note its end: %s", self.job_id, error)
+                sleep(random.uniform(*_END_EVERY))  # noqa: S311 (no secret)
+            else:
+                return
+
+    @property
+    def _is_cut(self) -> bool:
+        return isinstance(self.bind, Connection) and (self.bind.invalidated or self.bind.closed)
 
     def finish(self, session: Session, result: object) -> None:
         """Note in the session's transaction that the job is complete."""
@@ -118,12 +165,8 @@ def finishing(job: "Job", result: object = None) -> Iterator[Session]:
         with Session(database.engine()) as session, session.begin():
             yield session
         return
-    with claim.transaction() as session:
-        # First, because a transaction of SQLite's that begins with reading may find itself shut out
-        # when it comes to write.
-        claim.finish(session, result)
+    with claim.ending(result) as session:
         yield session
-    claim.is_finished = True
 
 
 def run(job: "Job", body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 (any body's)
@@ -149,10 +192,8 @@ def _locked(job_id: str) -> Iterator[Claim | None]:
     end = monotonic() + _LOCK_SECONDS
     while True:
         with ExitStack() as stack:
-            try:
+            with _named():
                 bind = stack.enter_context(lock(database.engine(), job_id))
-            except _AWAY as error:
-                raise OutboxAway(str(error)) from error
             if bind is not None or monotonic() > end:
                 yield None if bind is None else Claim(job_id, bind)
                 return
@@ -183,10 +224,8 @@ def _begin(job: "Job", claim: Claim) -> bool:
 
 def _answer_without_running(job: "Job") -> Any:  # noqa: ANN401 (any body's)
     """Answer a delivery of a job that has ended, or of one that never was."""
-    try:
+    with _named():
         row = rows.find(database.engine(), job.job_id)
-    except _AWAY as error:
-        raise OutboxAway(str(error)) from error
     if row is None:
         return _miss(job)
     if row.outcome == rows.CANCELLED:
@@ -198,8 +237,8 @@ def _carry_out(claim: Claim, body: Callable[[], Any]) -> Any:  # noqa: ANN401 (a
     try:
         result = body()
         if not claim.is_finished:
-            with claim.transaction() as session:
-                claim.finish(session, result)
+            with claim.ending(result):
+                pass
     except LostClaim as lost:
         _logger.warning("job %s had ended elsewhere; what this run did is undone", claim.job_id)
         raise Ignore(str(lost)) from lost

@@ -158,6 +158,27 @@ def test_what_a_frozen_worker_runs_nobody_else_runs_and_when_it_dies_another_doe
     assert row_of(job_id).attempts == 2
 
 
+def test_a_body_that_is_done_is_not_run_again_because_the_outbox_is_locked(
+    start: StartWorker, queue: str, tmp_path: Path
+) -> None:
+    worker = start(queue, OUTBOX_TEST_LOCK="50")
+    book, key = tmp_path / "book", tmp_path / "key"
+    job_id = enqueue("outbox.append", queue, file=str(book), until=str(key))
+    wait_for(book.exists, "the run")
+    with database.engine().begin() as other:
+        # On SQLite, the transaction itself shuts all others out.
+        other.execute(select(OutboxRow.id).where(OutboxRow.id == job_id).with_for_update())
+        key.touch()
+        wait_for(
+            lambda: f"{job_id} waits for the outbox" in worker.output(),
+            "its end to be refused",
+            doing=worker.check_alive,
+        )
+    assert wait_for_outcome(job_id, "complete").attempts == 1
+    worker.stop()
+    assert [line.split()[0] for line in book.read_text().splitlines()] == ["begin", "end"]
+
+
 def test_attempts_and_the_last_error_stand_in_the_row(worker: Program, tmp_path: Path) -> None:
     worker.check_alive()
     job_id = enqueue("outbox.append", SHARED, file=str(tmp_path / "book"), failures=2)

@@ -29,27 +29,37 @@ class MayPass(Exception):
     """An error that passes."""
 
 
-def make_engine(url: str) -> Engine:
-    """Make an engine; SQLite's writes from several processes wait for each other."""
+def make_engine(url: str, lock_milliseconds: int = 20_000) -> Engine:
+    """Make an engine whose writers wait so long for each other."""
     engine = create_engine(url)
+    patience = _PATIENCE[engine.dialect.name].format(lock_milliseconds)
+    event.listen(engine, "connect", lambda made, _: _on_connect(made, patience))
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _on_connect)
         event.listen(
             engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE")
         )
     return engine
 
 
-def _on_connect(connection: DBAPIConnection, _: object) -> None:
-    connection.isolation_level = None
+_PATIENCE = {
+    "sqlite": "PRAGMA busy_timeout = {}",
+    "postgresql": "SET lock_timeout = {}",
+}
+
+
+def _on_connect(connection: DBAPIConnection, patience: str) -> None:
     cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA busy_timeout = 20000")
+    if "PRAGMA" in patience:
+        connection.isolation_level = None
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute(patience)
     cursor.close()
+    connection.commit()
 
 
 if "OUTBOX_TEST_URL" in os.environ:
-    outbox.use(lambda: make_engine(os.environ["OUTBOX_TEST_URL"]))
+    _lock = int(os.environ.get("OUTBOX_TEST_LOCK", "20000"))
+    outbox.use(lambda: make_engine(os.environ["OUTBOX_TEST_URL"], _lock))
 
 
 @app.task(name="outbox.book", base=Job, bind=True)
@@ -62,11 +72,18 @@ def book(self: Job, note: str = "") -> dict[str, str]:
 
 
 @app.task(name="outbox.append", base=Job, bind=True, autoretry_for=(MayPass,), retry_backoff_max=0)
-def append(self: Job, file: str, seconds: float = 0, failures: int = 0) -> int:
-    """Write down that it begins and ends; ask for other attempts at first."""
+def append(
+    self: Job, file: str, seconds: float = 0, failures: int = 0, until: str | None = None
+) -> int:
+    """Write down that it begins and ends; ask for other attempts at first.
+
+    It takes so many seconds, and goes on until a file is there.
+    """
     path = Path(file)
     _append(path, f"begin {self.job_id} {os.getpid()}")
     time.sleep(seconds)
+    while until and not Path(until).exists():
+        time.sleep(0.01)
     _append(path, f"end {self.job_id} {os.getpid()}")
     if (self.request.retries or 0) < failures:
         raise MayPass("not yet")
