@@ -19,6 +19,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import Session, sessionmaker
 
 from checkout_demo.settings import store_settings
+from checkout_demo.turns import take_turns
 from tasks import outbox
 
 BUSY_SECONDS = 5.0
@@ -97,6 +98,7 @@ def make_engine(url: str, busy_seconds: float) -> Engine:
     engine = create_engine(parsed, **pool)
     event.listen(engine, "connect", lambda made, _: _on_connect(made, milliseconds))
     event.listen(engine, "begin", _begin)
+    take_turns(engine, busy_seconds)
     return engine
 
 
