@@ -20,6 +20,7 @@ publisher.py   ... a thread that publishes them at once
 relay.py       what was missed is published within two seconds, what was lost again
 reconcile.py   what has become of a job that is not finished in time
 once.py        a job's body runs once at a time, and its row is done with the body's own commit
+claims.py      who runs it, and the commit that ends it
 locks.py       how that is kept
 rows.py        the statements
 operating.py   for operators: `celery -A tasks outbox ...`

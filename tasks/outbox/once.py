@@ -11,22 +11,20 @@ be begun again when its process died before that commit; give its other effects 
 import logging
 import random
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import timedelta
-from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any
 
 from celery.exceptions import Ignore, Retry
-from kombu.utils.json import dumps, loads
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from kombu.utils.json import loads
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from tasks.errors import JobCancelled
 from tasks.failed.message import RERUNS
 from tasks.outbox import database, rows
-from tasks.outbox.locks import lock
+from tasks.outbox.claims import Claim, LostClaim, OutboxAway, locked, raising_away
 
 if TYPE_CHECKING:
     from tasks.job import Job
@@ -39,105 +37,12 @@ _CLAIM = "outbox_claim"
 SOON = timedelta(seconds=5)
 """When a relay looks at a row whose second delivery was dropped: the first run may die yet."""
 
-_LOCK_SECONDS = 0.5
-"""How long a delivery waits for the lock. An attempt that asks for another one at once still has it
-when that one arrives, for some milliseconds."""
-
-_LOCK_EVERY = 0.02
-
 _ROW_TRIES = 5
 """How often, with a second between, a row is looked for that is not there. It is there before its
 message is, unless its transaction was not the one that the session has committed."""
 
-_AWAY = (OperationalError, InterfaceError)
-"""What drivers raise for a database that is away, has cut the connection, or is locked."""
-
-_END_SECONDS = 60.0
-"""How long a body that is done waits until the database takes that down. To give up has it run
-again, with whatever it did elsewhere; to wait costs one place in the pool."""
-
-_END_EVERY = (0.02, 0.2)
-
 _WITHOUT_LIMIT = 10**9
 """Attempts for as long as the database is away: that is no fault of the job's."""
-
-
-class OutboxAway(Exception):
-    """The outbox's database did not answer, or was locked for too long. It may pass."""
-
-
-class LostClaim(Exception):
-    """The job had ended elsewhere when this run came to its end; nothing of it was stored."""
-
-
-@contextmanager
-def _named() -> Iterator[None]:
-    try:
-        yield
-    except _AWAY as error:
-        raise OutboxAway(str(error)) from error
-
-
-@dataclass
-class Claim:
-    """A job that runs here, and nowhere else."""
-
-    job_id: str
-    bind: Engine | Connection
-    is_finished: bool = False
-
-    @contextmanager
-    def transaction(self) -> Iterator[Session]:
-        """Open a session whose transaction is committed when the block ends.
-
-        Raises:
-            OutboxAway: when the database did not carry it out.
-
-        """
-        with _named(), Session(self.bind) as session, session.begin():
-            yield session
-
-    @contextmanager
-    def ending(self, result: object) -> Iterator[Session]:
-        """Open a session whose commit, when the block ends, notes that the job is complete.
-
-        Raises:
-            OutboxAway: when the database did not carry it out, a lock having been waited for.
-            LostClaim: when the job had ended elsewhere.
-
-        """
-        with _named(), Session(self.bind) as session:
-            # First, because a transaction of SQLite's that begins with reading may find itself shut
-            # out when it comes to write; and because until the block has begun, it can be repeated.
-            self._wait_to_finish(session, result)
-            yield session
-            session.commit()
-        self.is_finished = True
-
-    def _wait_to_finish(self, session: Session, result: object) -> None:
-        end = monotonic() + _END_SECONDS
-        while True:
-            try:
-                self.finish(session, result)
-            except _AWAY as error:
-                # A claim that hung on a connection is lost with it, and somebody may run the job.
-                if monotonic() > end or error.connection_invalidated or self._is_cut:
-                    raise
-                session.rollback()
-                _logger.info("job %s waits for the outbox to note its end: %s", self.job_id, error)
-                sleep(random.uniform(*_END_EVERY))  # noqa: S311 (no secret)
-            else:
-                return
-
-    @property
-    def _is_cut(self) -> bool:
-        return isinstance(self.bind, Connection) and (self.bind.invalidated or self.bind.closed)
-
-    def finish(self, session: Session, result: object) -> None:
-        """Note in the session's transaction that the job is complete."""
-        stored = None if result is None else dumps(result)
-        if not rows.finish(session.connection(), self.job_id, rows.COMPLETE, stored, None):
-            raise LostClaim(self.job_id)
 
 
 @contextmanager
@@ -150,7 +55,8 @@ def finishing(job: "Job", result: object = None) -> Iterator[Session]:
         return outcome
 
     What the block stores and the row's being done are one commit. A job that was scheduled without
-    an outbox gets a plain transaction. A database that is away or locked has the job tried again.
+    an outbox gets a plain transaction. A lock that others hold is waited for, up to a minute; a
+    database that is away has the job tried again.
 
     Args:
         job: the task that runs, `self` in a bound body.
@@ -172,7 +78,7 @@ def finishing(job: "Job", result: object = None) -> Iterator[Session]:
 def run(job: "Job", body: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401 (any body's)
     """Run the body unless its row tells that there is nothing to do, and note how it ended."""
     try:
-        with _locked(job.job_id) as claim:
+        with locked(job.job_id) as claim:
             if claim is None:
                 return _drop(job)
             if not _begin(job, claim):
@@ -184,20 +90,6 @@ def run(job: "Job", body: Callable[..., Any], args: tuple[Any, ...], kwargs: dic
         _logger.warning("the outbox is away; job %s is tried again: %s", job.job_id, error)
         wait = random.uniform(0.5, 2)  # noqa: S311 (no secret)
         raise job.retry(exc=error, countdown=wait, max_retries=_WITHOUT_LIMIT) from error
-
-
-@contextmanager
-def _locked(job_id: str) -> Iterator[Claim | None]:
-    """Hold the job's lock; yield None if somebody else does, for longer than a moment."""
-    end = monotonic() + _LOCK_SECONDS
-    while True:
-        with ExitStack() as stack:
-            with _named():
-                bind = stack.enter_context(lock(database.engine(), job_id))
-            if bind is not None or monotonic() > end:
-                yield None if bind is None else Claim(job_id, bind)
-                return
-        sleep(_LOCK_EVERY)
 
 
 def fail(job_id: str, error: BaseException) -> None:
@@ -224,7 +116,7 @@ def _begin(job: "Job", claim: Claim) -> bool:
 
 def _answer_without_running(job: "Job") -> Any:  # noqa: ANN401 (any body's)
     """Answer a delivery of a job that has ended, or of one that never was."""
-    with _named():
+    with raising_away():
         row = rows.find(database.engine(), job.job_id)
     if row is None:
         return _miss(job)
