@@ -167,6 +167,14 @@ class ClaimingChannel(kombu_redis.Channel):
             separator=self.sep,
         )
 
+    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
+        try:
+            super()._queue_bind(exchange, routing_key, pattern, queue)
+        except redis.OutOfMemoryError as error:
+            # A worker that cannot start on a full server would never make room there. Bindings that
+            # expire are written again by kombu, the others by whoever declares the queue next.
+            _logger.warning("the binding of queue %s is not stored yet: %s", queue, error)
+
     # -- publishing --------------------------------------------------------------------------------
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:

@@ -21,6 +21,12 @@ def server(tmp_path: Path) -> Iterator[Valkey]:
         yield process
 
 
+def fill(server: Valkey) -> None:
+    """Have the server take nothing any more."""
+    server.client.config_set("maxmemory-policy", "noeviction")
+    server.client.config_set("maxmemory", 1)
+
+
 def schedule(server: Valkey, tmp_path: Path, number: int) -> Path:
     """Schedule a plain job from another process; return the file that its body writes."""
     file = tmp_path / f"book-{number}"
@@ -46,8 +52,7 @@ def test_a_full_server_takes_no_new_jobs_and_those_that_it_has_are_done_without_
         tmp_path / "worker.log", broker_url=server.url, jobs="tests.support.outbox_jobs"
     ) as worker:
         wait_for(lambda: any(file.exists() for file in files), "a body to begin")
-        server.client.config_set("maxmemory-policy", "noeviction")
-        server.client.config_set("maxmemory", 1)
+        fill(server)
         done = b'"status": "SUCCESS"'
 
         def complete() -> bool:
@@ -60,3 +65,20 @@ def test_a_full_server_takes_no_new_jobs_and_those_that_it_has_are_done_without_
             server.client.lpush("default", "a new job")
     assert server.client.llen("default") == 0
     assert [file.read_text().count("begin") for file in files] == [1] * JOBS
+
+
+def test_a_worker_starts_on_a_full_server_and_makes_room_there(
+    server: Valkey, tmp_path: Path
+) -> None:
+    files = [schedule(server, tmp_path, number) for number in range(JOBS)]
+    fill(server)
+    with start_worker(
+        tmp_path / "worker.log", broker_url=server.url, jobs="tests.support.outbox_jobs"
+    ) as worker:
+        wait_for(
+            lambda: all(file.exists() and "end" in file.read_text() for file in files),
+            "all bodies to end",
+            doing=worker.check_alive,
+        )
+        wait_for(lambda: not server.client.hlen("unacked"), "all to be acknowledged")
+    assert server.client.llen("default") == 0
