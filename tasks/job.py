@@ -15,6 +15,7 @@ other error fails the job at once. What the body returns is the job's data.
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import sleep
 from types import ModuleType
 from typing import Any
 
@@ -27,6 +28,9 @@ from tasks.failed.message import OUTBOX
 from tasks.results import JSON, UNRECORDED, JobResults, Progress
 
 _logger = logging.getLogger("tasks")
+
+_AGAIN_AFTER = 1.0
+"""Seconds before a job goes back to its queue whose next attempt could not be sent."""
 
 
 class Job(Task[..., Any]):
@@ -166,6 +170,8 @@ class Job(Task[..., Any]):
         try:
             return super().retry(*args, **kwargs)
         except Reject as rejected:
+            # A full server refuses at once, and takes the job back all the same.
+            sleep(_AGAIN_AFTER)
             raise Reject(getattr(rejected, "reason", None), requeue=True) from rejected
 
     @property
