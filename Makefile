@@ -43,11 +43,12 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 
 export REQUIRE_ALL
 
-# Most tests wait for real programs most of the time, so several fit on a core.
+# Most tests wait for real programs most of the time, so several fit on a core. A file's tests stay
+# together: they share servers, workers, the demo.
 TEST_PROCESSES ?= 3
 
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
-	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadgroup
+	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 faults: setup ## Kill workers, broker, the whole store under load; 40 minutes; count (SEED=1)
 	@$(RUN) tests.faults $(if $(SEED),--seed $(SEED))

@@ -68,7 +68,7 @@ class _Turns:
             locked = sqlite3.OperationalError("database is locked by a writer of this process")
             raise OperationalError(statement, parameters, locked)
         left = self._seconds - (monotonic() - began)
-        cursor.execute(f"PRAGMA busy_timeout = {max(1, int(left * 1000))}")
+        cursor.execute(f"PRAGMA busy_timeout = {max(1, round(left * 1000))}")
 
     def end(self, _connection: object, entry: ConnectionPoolEntry) -> None:
         """Let the next one have its turn."""

@@ -44,19 +44,6 @@ def pytest_unconfigure() -> None:
     _STATE.cleanup()
 
 
-# First, because pytest-xdist reads the marks in the same hook.
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together what shares servers, when several processes run the tests (`-n`).
-
-    Each process has a broker of its own. A module's tests share a worker or a store, and all that
-    look at the demo share the demo.
-    """
-    for item in items:
-        shared = "demo" if "demo" in getattr(item, "fixturenames", ()) else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(shared))
-
-
 @pytest.fixture(scope="session")
 def state_dir() -> Path:
     """The directory that `STATE_DIR` names during the tests."""
