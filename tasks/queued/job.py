@@ -18,6 +18,7 @@ from tasks.errors import JobGone
 from tasks.failed import message as messages
 from tasks.failed.message import RERUNS
 from tasks.message import check_body, check_headers
+from tasks.raw import readable
 
 NEXT = "next"
 """The end of a queue that workers take from: the job whose turn is next comes first."""
@@ -87,12 +88,8 @@ class QueuedJob:
             "reruns": self.reruns,
             "request_id": self.request_id,
             "due": self.due.isoformat() if self.due else None,
-            "fault": self.fault,
-            **(
-                {}
-                if self.is_job
-                else {"message": masked(self.message.decode(errors="backslashreplace"))}
-            ),
+            "fault": masked(self.fault),
+            **({} if self.is_job else {"message": readable(self.message, reveal=reveal)}),
         }
 
 
