@@ -93,6 +93,25 @@ class QueuedJob:
         }
 
 
+HELD = "held"
+"""A worker has claimed the job; whether it runs already, its state tells."""
+
+DELAYED = "delayed"
+"""The job waits for its time."""
+
+QUEUED = "queued"
+"""The job waits in its queue."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where a job is that has not ended."""
+
+    where: str
+    """`HELD`, `DELAYED` or `QUEUED`."""
+    job: QueuedJob
+
+
 @dataclass(frozen=True)
 class Page:
     """Some of the jobs that wait."""

@@ -98,6 +98,7 @@ def test_a_job_is_published_again_after_a_question(
     assert queued(valkey, queue) == []
     assert "is published again" in anybody.do(f"/outbox/{job_id}/publish-again")
     assert queued(valkey, queue) == [job_id]
+    assert "In the outbox published, not finished" in anybody.see(f"/job/{job_id}")
     assert f"publish a job of the outbox again {job_id} 1" in anybody.see("/audit")
     with table.begin() as connection:
         rows.finish(connection, job_id, rows.COMPLETE, None, None)

@@ -167,7 +167,20 @@ def test_garbage_is_shown_and_removed_to_quarantine(anybody: Caller, valkey: Val
 
 def test_a_job_that_waits_is_found_from_its_own_page(anybody: Caller) -> None:
     job_id = schedule("tests.add", {"n": 1}, queue=HERE)
-    assert "Waiting" in anybody.see(f"/job/{job_id}")
+    page = anybody.get(f"/job/{job_id}").text
+    assert f"It waits in the queue {HERE} , since" in text_of(page)
+    link = re.search(r'where-it-is">.*?href="([^"]*)"', page, re.DOTALL)
+    assert link is not None
+    assert "To the front" in anybody.see(link[1].replace("&amp;", "&"))
+
+
+def test_a_job_in_the_middle_of_a_queue_is_looked_for_further(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    valkey.client.lpush(HERE, *[b"{}"] * 600)
+    valkey.client.rpush(HERE, *[b"{}"] * 600)
+    assert "Not at the ends of its queue" in anybody.see(f"/job/{job_id}")
     found = anybody.get("/pending/find", params={"job": job_id, "queue": HERE})
     assert found.status_code == 302
     assert job_id in anybody.see(found.headers["Location"])
@@ -186,6 +199,10 @@ def test_delayed_jobs_are_run_now_and_cancelled(anybody: Caller) -> None:
     wait_for(both, "both to wait for their time")
     page = anybody.get("/pending/delayed").text
     assert "in 59m" in text_of(page)
+    assert f'href="/job/{second}"' in page
+    seen = anybody.get(f"/job/{second}").text
+    assert "It waits for its time, in 59m , among the delayed jobs" in text_of(seen)
+    assert "/pending/delayed/cancel?ref=" in seen
     assert "is the next" in anybody.do(link_of(page, first, "Run now"))
     wait_for(lambda: str(status(first).state) == "Complete", "the first to run")
     cancel = link_of(page, second, "Cancel</a>")
@@ -193,6 +210,29 @@ def test_delayed_jobs_are_run_now_and_cancelled(anybody: Caller) -> None:
     assert "is cancelled" in anybody.do(cancel)
     assert str(status(second).state) == "Cancelled"
     assert "it waits for its time no more" in anybody.do(cancel)
+
+
+def test_a_job_that_a_worker_holds_and_has_not_started_says_so(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    message = valkey.client.rpop(HERE)
+    assert isinstance(message, bytes)
+    tag = f"lane-{1:032x}.1.0"
+    valkey.client.hset("unacked", tag, b"[" + message + b',"","%s"]' % HERE.encode())
+    try:
+        assert "A worker holds it" in anybody.see(f"/job/{job_id}")
+        assert "not started it yet" in anybody.see(f"/job/{job_id}")
+    finally:
+        valkey.client.hdel("unacked", tag)
+
+
+def test_a_job_leads_to_the_order_that_it_belongs_to(anybody: Caller) -> None:
+    job_id = schedule("tests.add", {"order_id": "4711/<b>", "email": "ada@example.com"}, queue=HERE)
+    page = anybody.get(f"/job/{job_id}").text
+    assert re.search(r'href="http://127\.0\.0\.1:\d+/orders/4711%2F%3Cb%3E"', page)
+    assert "order_id 4711/<b>" in text_of(page)
+    assert "ada@" not in page
 
 
 def test_a_queue_is_paused_and_resumed(anybody: Caller) -> None:

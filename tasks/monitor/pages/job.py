@@ -17,6 +17,7 @@ from tasks.failed.job import FailedJob
 from tasks.failures import FailedJobs
 from tasks.monitor.editing import Draft, read_data
 from tasks.monitor.page import Deed, Page, Said
+from tasks.monitor.pages.job_place import Place, links_of, place_of
 from tasks.monitor.tabs import Tab
 from tasks.results import JobResults
 from tasks.scheduler import JobStatus, status_of
@@ -61,20 +62,27 @@ class JobView(Page):
     ) -> None:
         """Show it, with what must be hidden if that is asked for."""
 
-        def look(app: Celery) -> tuple[JobStatus, list[tuple[str, Any]]]:
+        def look(app: Celery) -> tuple[JobStatus, Place, list[tuple[str, Any]]]:
             found = [(part.template, part.look(app, job_id)) for part in SECTIONS]
-            return status(app, job_id), [
-                (name, value) for name, value in found if value is not None
-            ]
+            how = status(app, job_id)
+            place = place_of(app, job_id, how.state)
+            return how, place, [(name, value) for name, value in found if value is not None]
 
-        how, sections = await self.of_app(look)
-        if how.state is JobState.UNKNOWN and not sections:
+        how, place, sections = await self.of_app(look)
+        known = bool(sections or place.sighting or place.row)
+        if how.state is JobState.UNKNOWN and not known:
             self.set_status(404)
+        failed = next((value for _, value in sections if isinstance(value, FailedJob)), None)
+        data = failed.data if failed else place.data
         self.show(
             "job.html",
             job_id=job_id,
             status=how,
             sections=sections,
+            is_known=known,
+            failed=failed,
+            place=place,
+            links=links_of(data, self.monitor.links),
             draft=draft,
             reveal=reveal,
             can_be_seen=(lambda value: value) if reveal else rules().value,
