@@ -56,7 +56,9 @@ def add(engine: Engine, number: int = 1, **more: object) -> list[str]:
 
 
 def test_a_database_without_the_table_is_told_as_such(anybody: Caller) -> None:
-    assert "no such table" in anybody.see("/outbox", 503)
+    told = anybody.see("/outbox", 503)
+    assert "The outbox's database is away" in told
+    assert "no such table" in told
 
 
 @pytest.mark.usefixtures("table")

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from config.queues import queue
 from tasks import pending, queues
 from tasks.celery import app
+from tasks.liveness import KEY
 from tasks.scheduler import schedule, status
 from tests.support.flower import Caller, tabs_of, text_of
 from tests.support.valkey import Valkey
@@ -72,6 +74,22 @@ def test_the_tab_counts_what_waits_and_flags_what_nobody_takes(anybody: Caller) 
     page = anybody.get("/queues").text
     assert re.search(r"Pending [\d,]+ Queues \d+", tabs_of(page))
     assert f"{HERE} nobody works on it 1 0" in text_of(page)
+
+
+def test_workers_are_shown_with_the_jobs_they_hold_and_whether_they_are_lost(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    facts = json.dumps({"queues": [HERE], "held": 3, "silent": 0.0, "in_loop": False})
+    now = int(time.time())
+    said = {"at-work@here": now, "gone@here": now - 3_700}
+    for name, at in said.items():
+        valkey.client.hset(KEY, name, f"{at} {facts}")
+    try:
+        shown = text_of(anybody.get("/queues").text)
+    finally:
+        valkey.client.hdel(KEY, *said)
+    assert f"at-work@here consuming {HERE} 3 " in shown
+    assert f"gone@here lost gone without a word; its jobs are with others {HERE} — 1h ago" in shown
 
 
 def test_data_are_masked_in_lists_and_forms(anybody: Caller) -> None:
