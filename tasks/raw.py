@@ -16,7 +16,7 @@ MOST = 4_000
 _BEYOND = 4_000
 """Bytes beyond those shown that are looked at: a value that is cut has no end to be known by."""
 
-_BODY = re.compile(r'("body"\s{0,9}:\s{0,9}")[A-Za-z0-9+/=_-]{8,}')
+_BODY = re.compile(r'("body"\s{0,9}:\s{0,9}")(?:\\.|[^"\\])+')
 
 
 def readable(message: bytes, *, reveal: bool = False, most: int = MOST) -> str:

@@ -48,7 +48,9 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
     made = make_engine(f"sqlite:///{tmp_path / 'store.db'}")
     outbox.metadata.create_all(made)
     with made.begin() as connection:
-        connection.execute(insert(outbox.OutboxRow), [outbox.new_row("tests.add", queue="nobody")])
+        connection.execute(
+            insert(outbox.OutboxRow), [outbox.new_row("outbox.book", queue="nobody")]
+        )
     yield made
     made.dispose()
 
