@@ -92,6 +92,20 @@ def test_workers_are_shown_with_the_jobs_they_hold_and_whether_they_are_lost(
     assert f"gone@here lost gone without a word; its jobs are with others {HERE} — 1h ago" in shown
 
 
+def test_no_page_looks_through_all_keys_of_the_server(anybody: Caller, valkey: Valkey) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    valkey.client.config_resetstat()
+    for path in (
+        *("/failed", "/failed?task=a&queue=b", "/pending", "/pending/delayed", "/queues"),
+        *("/schedule", "/history", "/quarantine", "/audit", f"/job/{job_id}"),
+    ):
+        anybody.see(path)
+    anybody.get("/metrics")
+    asked = {name.partition("_")[2] for name in valkey.client.info("commandstats")}
+    assert "llen" in asked
+    assert asked & {"keys", "scan", "hscan", "sscan", "zscan"} == set()
+
+
 def test_data_are_masked_in_lists_and_forms(anybody: Caller) -> None:
     schedule("tests.add", {"email": "ada@example.com", "note": "to ada@example.com"}, queue=HERE)
     page = anybody.get(f"/pending?queue={HERE}").text
