@@ -12,15 +12,14 @@ from celery import Celery
 from tornado.web import url
 
 from config.masking import rules
-from tasks.errors import NoSuchFailedJob, Unreachable
+from tasks.errors import NoSuchFailedJob
 from tasks.failed.job import FailedJob
 from tasks.failures import FailedJobs
 from tasks.monitor.editing import Draft, read_data
 from tasks.monitor.page import Deed, Page, Said
 from tasks.monitor.pages.job_place import Place, links_of, place_of
 from tasks.monitor.tabs import Tab
-from tasks.results import JobResults
-from tasks.scheduler import JobStatus, status_of
+from tasks.scheduler import JobStatus, status_at
 from tasks.states import JobState
 from tasks.timeline import timeline_of
 
@@ -64,7 +63,7 @@ class JobView(Page):
 
         def look(app: Celery) -> tuple[JobStatus, Place, list[tuple[str, Any]]]:
             found = [(part.template, part.look(app, job_id)) for part in SECTIONS]
-            how = status(app, job_id)
+            how = status_at(app, job_id)
             place = place_of(app, job_id, how.state)
             return how, place, [(name, value) for name, value in found if value is not None]
 
@@ -128,19 +127,6 @@ class RetryChanged(JobView):
             lambda _: "The job is back in its queue, with the changed data.",
         )
         self.leave(said, self.link("job", job_id))
-
-
-def status(app: Celery, job_id: str) -> JobStatus:
-    """Return how the job is.
-
-    Raises:
-        Unreachable: when the result backend did not answer.
-
-    """
-    backend = app.backend
-    if not isinstance(backend, JobResults):
-        raise Unreachable("result_backend is not tasks.results:ResultBackend", "set it so")
-    return status_of(job_id, backend.record_of(job_id))
 
 
 TAB = Tab(
