@@ -59,6 +59,7 @@ def test_an_empty_queue_says_so(anybody: Caller) -> None:
 def test_waiting_jobs_are_listed_from_both_ends_in_pages(anybody: Caller) -> None:
     ids = [schedule("tests.add", {"n": n}, queue=HERE) for n in range(60)]
     assert "60 jobs wait" in anybody.see(f"/pending?queue={HERE}")
+    assert re.search(rf"{HERE} 60 \d+s|{HERE} 60 less", anybody.see(f"/pending?queue={THERE}"))
     for end, order in (("next", ids), ("last", ids[::-1])):
         seen: list[str] = []
         path = f"/pending?queue={HERE}&end={end}"
