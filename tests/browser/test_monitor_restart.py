@@ -35,7 +35,7 @@ def own(tmp_path: Path) -> Iterator[Valkey]:
             broker_url=server.url,
             queues=QUEUE,
             pool="threads",
-            jobs="tests.support.ticking",
+            jobs="tests.support.ticked",
         ),
     ):
         wait_for(lambda: server.client.exists("expresslane-history-total"), "the first count")

@@ -1,7 +1,6 @@
 """The app with a schedule of the tests': `celery -A tests.support.ticking beat`."""
 
 from tasks.celery import app
-from tasks.job import Job
 
 QUEUE = "ticks"
 
@@ -13,9 +12,3 @@ app.conf.beat_schedule = {
         "options": {"queue": QUEUE, "ignore_result": True},
     },
 }
-
-
-@app.task(name="tests.tick", base=Job)
-def tick(word: str) -> str:
-    """Do what is due."""
-    return word
