@@ -5,7 +5,10 @@
 
 Three rules hold everywhere:
 
-- A value is hidden when its name has one of the words of `MASK` in it, in any case.
+- A value is hidden when its name has one of the words of `MASK` in it. The words of a name are what
+  stands between `_`, `-`, `.`, spaces, digits and capitals: `card` hides `card_number`,
+  `cardNumber`, `CARD` and `cards`, and neither `discarded` nor `cardnumber`, which is one word. A
+  word of `MASK` may be several of a name: `api_key` hides `api_key`, `apiKey` and `APIKEY`.
 - In text, what follows such a name (`token=...`, `"token": "..."`) is hidden.
 - In text, the name in a mail address and the password in a URL are hidden.
 
@@ -15,7 +18,7 @@ They change what is shown, never what is sent: a job gets its data as they are.
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 HIDDEN = "***"
@@ -24,41 +27,52 @@ HIDDEN = "***"
 LONGEST = 100_000
 """Characters of one text that are looked through; of a longer one, the rest is left out."""
 
+LONGEST_NAME = 200
+"""Characters of a name that are looked at for words."""
+
 _MAIL = re.compile(r"[\w.+%'-]{1,64}@((?:[\w-]{1,63}\.){1,8}[\w-]{2,63})")
 _URL = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}):([^\s/@'\"]{1,500})@")
-_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
+_VALUE = re.compile(
+    r"""(?P<q>["'])(?:\\.|(?!(?P=q))[^\\])*(?P=q)"""  # quoted
+    r"""|(?P<e>\\{1,8}["']).{0,4000}?(?P=e)"""  # quoted inside of what is quoted
+    r"""|[^\s,;&)\]}]+"""
+)
+# `"token": "..."`, as in JSON and in what Python prints of a dict.
+_ENTRY = re.compile(r"""(?P<q>\\{0,8}["'])(?P<name>[\w .\-]{1,128})(?P=q)\s{0,3}:\s{0,3}""")
+# `token=...`, as in a query, in key=value logs and in a call.
+_ASSIGNMENT = re.compile(r"\b(?P<name>[\w.\-]{1,128})\s{0,3}=\s{0,3}")
+# "Authorization: Bearer ...": a header takes all of its line.
+_HEADER = re.compile(r"^(?P<name>[\w\-]{1,128}):[ \t]{1,3}", re.MULTILINE)
+_LINE = re.compile(r"\S.*")
+
+_BETWEEN_WORDS = re.compile(
+    r"[\W_]+|(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=\D)(?=\d)|(?<=\d)(?=\D)"
+)
 
 
 class Masking:
     """The rules, with these words for names."""
 
     def __init__(self, words: Sequence[str]) -> None:
-        self._words = tuple(word.lower() for word in words)
-        some = "|".join(map(re.escape, self._words))
-        # `"token": "..."`, as in JSON and in what Python prints of a dict; the quotes stay.
-        self._entry = re.compile(
-            rf"((?P<q>['\"])[\w .\-]{{0,64}}(?:{some})[\w .\-]{{0,64}}(?P=q)\s{{0,3}}:\s{{0,3}})"
-            rf"(?P<value>{_QUOTED}|[^\s,}}\]]+)",
-            re.IGNORECASE,
-        )
-        # `token=...`, as in a query, in key=value logs and in a call.
-        self._assignment = re.compile(
-            rf"(\b[\w.\-]{{0,64}}(?:{some})[\w.\-]{{0,64}}\s{{0,3}}=\s{{0,3}})"
-            rf"(?P<value>{_QUOTED}|[^\s,;&)\]}}]+)",
-            re.IGNORECASE,
-        )
-        # "Authorization: Bearer ...": a header takes all of its line.
-        self._header = re.compile(
-            rf"(^[\w\-]{{0,64}}(?:{some})[\w\-]{{0,64}}:[ \t]{{1,3}})(?P<value>\S.*)$",
-            re.IGNORECASE | re.MULTILINE,
-        )
+        joined = {"".join(_words_of(word)) for word in words}
+        # One card or several of them.
+        self._words = frozenset(word + end for word in joined if word for end in ("", "s"))
+        # Names are few, and each is asked about at each publish.
+        self._hides = lru_cache(4_096)(self._decide)
         # A worker is named like a mail address, after its machine.
         self._own_host = socket.gethostname().lower()
 
     def hides(self, name: object) -> bool:
         """Tell whether a value of this name is hidden."""
-        lowered = str(name).lower()
-        return any(word in lowered for word in self._words)
+        return self._hides(str(name))
+
+    def _decide(self, name: str) -> bool:
+        words = _words_of(name[:LONGEST_NAME])
+        return any(
+            "".join(words[first:end]) in self._words
+            for first in range(len(words))
+            for end in range(first + 1, len(words) + 1)
+        )
 
     def value(self, value: Any) -> Any:  # noqa: ANN401 (any JSON, of the same shape)
         """Return the value with what must be hidden replaced, inside of mappings and lists too."""
@@ -81,11 +95,23 @@ class Masking:
             text = _URL.sub(rf"\1:{HIDDEN}@", text)
         if "@" in text:
             text = _MAIL.sub(self._mail, text)
-        if self._words and (":" in text or "=" in text) and self.hides(text):
-            text = self._entry.sub(_with_its_quotes, text)
-            text = self._assignment.sub(_with_its_quotes, text)
-            text = self._header.sub(_with_its_quotes, text)
+        if self._words and (":" in text or "=" in text):
+            text = self._hide(_ENTRY, _VALUE, text)
+            text = self._hide(_ASSIGNMENT, _VALUE, text)
+            text = self._hide(_HEADER, _LINE, text)
         return text
+
+    def _hide(self, names: re.Pattern[str], values: re.Pattern[str], text: str) -> str:
+        """Replace the values that follow names which hide them."""
+        parts, end = [], 0
+        for found in names.finditer(text):
+            if found.start() < end or not self._hides(found["name"]):
+                continue
+            value = values.match(text, found.end())
+            if value is not None:
+                parts += [text[end : found.end()], _with_its_quotes(value)]
+                end = value.end()
+        return "".join([*parts, text[end:]])
 
     def _mail(self, found: re.Match[str]) -> str:
         host = found[1].lower()
@@ -136,7 +162,12 @@ def _listed(rule: Masking, value: Sequence[Any]) -> list[Any]:
     return [rule.value(part) for part in value]
 
 
-def _with_its_quotes(found: re.Match[str]) -> str:
-    value = found["value"]
-    quote = value[0] if value[0] in "'\"" else ""
-    return f"{found[1]}{quote}{HIDDEN}{quote}"
+def _words_of(name: str) -> list[str]:
+    """Return the words of a name: `apiKey2` has `api`, `key` and `2`."""
+    return [word.lower() for word in _BETWEEN_WORDS.split(name) if word]
+
+
+def _with_its_quotes(value: re.Match[str]) -> str:
+    groups = value.groupdict()
+    quote = groups.get("q") or groups.get("e") or ""
+    return f"{quote}{HIDDEN}{quote}"

@@ -12,7 +12,7 @@ import click
 from tasks.failed import options
 from tasks.failed.action import Action, nothing_fits
 from tasks.failed.screen import details, table
-from tasks.terminal import How, app_of_command, print_json
+from tasks.terminal import How, app_of_command, paged, print_json
 
 if TYPE_CHECKING:
     from tasks.failures import FailedJobs
@@ -28,17 +28,19 @@ def failed() -> None:
 @failed.command("list")
 @options.filters
 @click.option("--limit", type=click.IntRange(1), default=LISTED, show_default=True)
+@click.option("--cursor", help="What the page before has named for the next one.")
 @options.as_json
-def list_failed(limit: int, as_json: bool, **where: Any) -> None:
+def list_failed(limit: int, cursor: str | None, as_json: bool, **where: Any) -> None:
     """List failed jobs, the newest first."""
     with _failed_jobs() as jobs:
-        page = jobs.list(limit=limit, **where)
+        page = jobs.list(limit=limit, cursor=cursor, **where)
     if as_json:
-        print_json({"total": page.total, "jobs": [job.as_json() for job in page.jobs]})
+        shown = [job.as_json() for job in page.jobs]
+        print_json({"total": page.total, "next_cursor": page.next_cursor, "jobs": shown})
     if not page.jobs:
         nothing_fits()
     if not as_json:
-        click.echo(f"{table(page.jobs)}\n{len(page.jobs)} of {page.total}")
+        click.echo(f"{table(page.jobs)}\n{paged(len(page.jobs), page.total, page.next_cursor)}")
 
 
 @failed.command()

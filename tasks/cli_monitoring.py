@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tasks.terminal import NOTHING, UNAVAILABLE, exit_codes
+from tasks.states import JobState
+from tasks.terminal import UNAVAILABLE, app_of_command, exit_codes, nothing, plain, print_json
 
 if TYPE_CHECKING:
     from tasks.history import Tally
+    from tasks.pending import Sighting
 
 PERIODS = ("1h", "6h", "1d", "7d", "14d")
 
@@ -90,25 +92,39 @@ def job() -> None:
 @click.argument("job_id")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(job_id: str, as_json: bool) -> None:
-    """Show when a job was sent, claimed, started, retried and finished, and what it logged."""
+    """Show how and where a job is, when it was sent, claimed, started, ended; what it logged."""
     from config.masking import rules  # noqa: PLC0415 (see tasks/terminal.py)
+    from tasks.pending import Pending  # noqa: PLC0415 (likewise)
+    from tasks.scheduler import status_at  # noqa: PLC0415 (likewise)
     from tasks.timeline import timeline_of  # noqa: PLC0415 (likewise)
 
-    with exit_codes():
-        found = timeline_of(click.get_current_context().obj.app, job_id)
-    if found is None:
-        click.echo(
-            f"Nothing is known of a job {job_id}: it never was, or it is forgotten.", err=True
-        )
-        raise SystemExit(NOTHING)
+    with app_of_command() as app:
+        state = status_at(app, job_id).state
+        seen = None if state.is_final else Pending(app).locate(job_id)
+        found = timeline_of(app, job_id)
+    if found is None and seen is None and state is JobState.UNKNOWN:
+        nothing(f"Nothing is known of a job {job_id}: it never was, or it is forgotten.")
     if as_json:
-        click.echo(json.dumps(rules().value(found.as_json())))
+        where = seen and {"where": seen.where, **seen.job.as_json()}
+        steps = found.as_json() if found else {"steps": [], "log": []}
+        print_json({"state": str(state), "place": where, **rules().value(steps)})
         return
-    for step in found.steps():
+    click.echo(f"{state}{f', {_place(seen)}' if seen else ''}")
+    for step in found.steps() if found else ():
         click.echo(rules().text(f"{step.at:%Y-%m-%d %H:%M:%S.%f}  {step.text}"))
-    for line in found.lines:
+    for line in found.lines if found else ():
         says = f"{line.at:%Y-%m-%d %H:%M:%S.%f}  [{line.level}] {line.text} [{line.logger}]"
         click.echo(rules().text(says))
+
+
+def _place(seen: "Sighting") -> str:
+    """Return where a job is, in words."""
+    queue = plain(seen.job.queue)
+    if seen.where == "held":
+        return f"held by a worker, which has it from the queue {queue}"
+    if seen.where == "delayed":
+        return f"put aside until {seen.job.due:%Y-%m-%d %H:%M:%S} UTC, for the queue {queue}"
+    return f"in the queue {queue}"
 
 
 _LINE = "{:<32} {:<12} {:>9} {:>7} {:>10} {:>8}"

@@ -16,7 +16,16 @@ import click
 
 from config.masking import rules
 from tasks.errors import NoOutbox, NoSuchRow
-from tasks.terminal import app_of_command, nothing, plain, print_json
+from tasks.failed import options
+from tasks.terminal import (
+    DONE,
+    app_of_command,
+    counted,
+    nothing,
+    plain,
+    print_json,
+    switched,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -57,7 +66,7 @@ def relay() -> None:
 
 
 @outbox.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def status(as_json: bool) -> None:
     """Tell how many rows wait, are not finished, have failed, and how old the oldest are."""
     with _outbox() as operating:
@@ -74,7 +83,7 @@ def status(as_json: bool) -> None:
 @click.option("--failed", "only_failed", is_flag=True, help="Those that have failed instead.")
 @click.option("--limit", type=click.IntRange(1, 1_000), default=50, show_default=True)
 @click.option("--after", default="", metavar="JOB_ID", help="The last id of the page before.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@options.as_json
 def list_(only_failed: bool, limit: int, after: str, as_json: bool) -> None:
     """List rows that are not finished, by id."""
     with _outbox() as operating:
@@ -90,36 +99,42 @@ def list_(only_failed: bool, limit: int, after: str, as_json: bool) -> None:
 
 @outbox.command()
 @click.argument("job_id")
-def show(job_id: str) -> None:
+@options.as_json
+def show(job_id: str, as_json: bool) -> None:
     """Show the row of one job."""
     with _outbox() as operating:
         row = operating.find(job_id)
         if row is None:
             raise NoSuchRow(job_id)
-    for name, value in _facts(row).items():
+    if as_json:
+        print_json(_facts(row))
+    for name, value in () if as_json else _facts(row).items():
         click.echo(plain(f"{name:13} {'' if value is None else value}"))
 
 
 @outbox.command("publish-again")
 @click.argument("job_id")
 @click.option("--yes", is_flag=True, help="Also if the job is complete: its body runs again.")
-def publish_again(job_id: str, yes: bool) -> None:
+@options.as_json
+def publish_again(job_id: str, yes: bool, as_json: bool) -> None:
     """Run a job anew, under the same id. An effect that honours its key does not happen again."""
     with _outbox() as operating:
         row = operating.find(job_id)
         if row is not None and row.outcome == "complete" and not yes:
             click.confirm("The job is complete. Run its body again?", abort=True, err=True)
         operating.publish_again(job_id)
-    click.echo(f"Published {job_id} again.")
+    switched(as_json, f"Published {plain(job_id)} again.", job_id=job_id, published=True)
 
 
 @outbox.command()
 @click.option("--older-than", type=click.FloatRange(0), required=True, metavar="DAYS")
-def prune(older_than: float) -> None:
+@options.as_json
+def prune(older_than: float, as_json: bool) -> None:
     """Forget rows that finished so many days ago. Relays do it by themselves after OUTBOX_KEEP."""
     with _outbox() as operating:
         total = operating.prune(timedelta(days=older_than))
-    click.echo(f"Forgot {total} rows.")
+    click.get_current_context().meta[DONE] = total
+    switched(as_json, f"Forgot {counted(total, 'row')}.", action="prune", done=total)
 
 
 @outbox.command("create-table")

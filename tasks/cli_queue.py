@@ -20,10 +20,12 @@ from tasks.terminal import (
     app_of_command,
     columns,
     nothing,
+    paged,
     plain,
     print_json,
     report,
     span,
+    switched,
     with_progress,
 )
 
@@ -78,24 +80,28 @@ def list_queues(as_json: bool) -> None:
 
 @queue.command()
 @name
-def pause(name: str) -> None:
+@options.as_json
+def pause(name: str, as_json: bool) -> None:
     """Have no worker take jobs from the queue, until `resume`."""
     from tasks.queues import Queues  # noqa: PLC0415 (see tasks/terminal.py)
 
     with app_of_command() as app:
         is_new = Queues(app).pause(name)
-    click.echo(f"{plain(name)} is paused" if is_new else f"{plain(name)} was paused already")
+    says = f"{plain(name)} is paused" if is_new else f"{plain(name)} was paused already"
+    switched(as_json, says, queue=name, paused=True, changed=is_new)
 
 
 @queue.command()
 @name
-def resume(name: str) -> None:
+@options.as_json
+def resume(name: str, as_json: bool) -> None:
     """Have workers take jobs from the queue again."""
     from tasks.queues import Queues  # noqa: PLC0415 (see tasks/terminal.py)
 
     with app_of_command() as app:
         is_new = Queues(app).resume(name)
-    click.echo(f"{plain(name)} is resumed" if is_new else f"{plain(name)} was not paused")
+    says = f"{plain(name)} is resumed" if is_new else f"{plain(name)} was not paused"
+    switched(as_json, says, queue=name, paused=False, changed=is_new)
 
 
 # -- jobs in a queue -------------------------------------------------------------------------------
@@ -134,11 +140,15 @@ def show(name: str, job: str, reveal: bool, as_json: bool) -> None:
 @name
 @job
 @click.option("--data", required=True, callback=options.json_object, metavar="JSON")
-def edit(name: str, job: str, data: dict[str, Any]) -> None:
+@options.as_json
+def edit(name: str, job: str, data: dict[str, Any], as_json: bool) -> None:
     """Have a waiting job run with other data."""
     with _pending() as pending:
         edited = pending.edit(_find(pending, name, job).ref, data)
-    click.echo(f"{plain(edited.name)} will run with {_short(edited)}")
+    if as_json:
+        print_json(edited.as_json())
+    else:
+        click.echo(f"{plain(edited.name)} will run with {_short(edited)}")
 
 
 @queue.command()
@@ -315,8 +325,7 @@ def _show_page(
         nothing(empty)
     if not as_json:
         click.echo(columns([headings, *map(row, found.jobs)]))
-        more = f"; the next page: --cursor {found.next_cursor}" if found.next_cursor else ""
-        click.echo(f"{len(found.jobs)} of {found.total}{more}")
+        click.echo(paged(len(found.jobs), found.total, found.next_cursor))
 
 
 def _queue_row(found: "Queue") -> tuple[str, ...]:
@@ -377,7 +386,7 @@ def _since(found: "QueuedJob") -> str:
 
 def _short(found: "QueuedJob") -> str:
     if found.fault is not None:
-        return plain(found.fault)[:DATA_LENGTH]
+        return plain(rules().text(found.fault))[:DATA_LENGTH]
     text = json.dumps(rules().value(dict(found.data)), default=str, ensure_ascii=False)
     return plain(text if len(text) <= DATA_LENGTH else f"{text[: DATA_LENGTH - 3]}...")
 
@@ -396,6 +405,6 @@ def _details(found: "QueuedJob", *, reveal: bool) -> str:
         "attempts": str(found.attempts),
         "retried": f"{found.reruns} times",
         **({"request": found.request_id} if found.request_id else {}),
-        **({"fault": found.fault, "bytes": repr(found.message)} if found.fault else {}),
+        **({} if found.is_job else {"fault": shown["fault"], "bytes": shown["message"]}),
     }
     return "\n".join(f"{fact:<14}{plain(value)}".rstrip() for fact, value in facts.items())

@@ -5,13 +5,13 @@ Its exit codes, and what it may import: see tasks/terminal.py.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
+from config.masking import rules
 from tasks.failed import options
-from tasks.terminal import app_of_command, columns, nothing, plain, print_json
+from tasks.terminal import app_of_command, columns, nothing, plain, print_json, switched
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +35,7 @@ def list_entries(as_json: bool) -> None:
     with _schedule() as found:
         entries, is_running = found.list(), found.is_running()
     if as_json:
-        print_json({"is_running": is_running, "entries": [asdict(entry) for entry in entries]})
+        print_json({"is_running": is_running, "entries": [entry.as_json() for entry in entries]})
     elif not is_running:
         click.echo(NO_BEAT, err=True)
     if not entries:
@@ -47,32 +47,38 @@ def list_entries(as_json: bool) -> None:
 
 @schedule.command()
 @name
-def run(name: str) -> None:
+@options.as_json
+def run(name: str, as_json: bool) -> None:
     """Run an entry once now, besides its times."""
     with _schedule() as found:
         is_new, is_running = found.run_now(name), found.is_running()
     again = "" if is_new else "; that was asked for already"
-    click.echo(f"{plain(name)} will run now{again}")
+    says = f"{plain(name)} will run now{again}"
+    switched(as_json, says, entry=name, requested=True, changed=is_new, is_running=is_running)
     if not is_running:
         click.echo(f"{NO_BEAT}; it will run when one is started", err=True)
 
 
 @schedule.command()
 @name
-def pause(name: str) -> None:
+@options.as_json
+def pause(name: str, as_json: bool) -> None:
     """Leave an entry out, until `resume`."""
     with _schedule() as found:
         is_new = found.pause(name)
-    click.echo(f"{plain(name)} is paused" if is_new else f"{plain(name)} was paused already")
+    says = f"{plain(name)} is paused" if is_new else f"{plain(name)} was paused already"
+    switched(as_json, says, entry=name, paused=True, changed=is_new)
 
 
 @schedule.command()
 @name
-def resume(name: str) -> None:
+@options.as_json
+def resume(name: str, as_json: bool) -> None:
     """Obey an entry again, from its next time on."""
     with _schedule() as found:
         is_new = found.resume(name)
-    click.echo(f"{plain(name)} is resumed" if is_new else f"{plain(name)} was not paused")
+    says = f"{plain(name)} is resumed" if is_new else f"{plain(name)} was not paused"
+    switched(as_json, says, entry=name, paused=False, changed=is_new)
 
 
 @contextmanager
@@ -93,7 +99,7 @@ def _row(entry: "Entry") -> tuple[str, ...]:
         _time(entry.last_run_at),
         _time(entry.next_run_at),
         str(entry.total_runs),
-        plain(f"left out: {entry.error}") if entry.error else state,
+        plain(f"left out: {rules().text(entry.error)}") if entry.error else state,
     )
 
 

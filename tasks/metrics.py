@@ -30,6 +30,7 @@ from tasks.liveness import workers_of
 from tasks.outbox_counts import outbox_counts
 from tasks.quarantine import Quarantine
 from tasks.queues import Queues
+from tasks.schedule import Schedule
 
 _JOBS = {
     "claimed": "Times that a worker took a job in order to run it.",
@@ -58,7 +59,7 @@ class ExpresslaneCollector(Collector):
         """Yield the metrics as they are now."""
         up = 1
         try:
-            found = [*self._queues(), *self._jobs(), *self._workers(), *self._kept()]
+            found = [*self._queues(), *self._jobs(), *self._workers(), *self._kept(), *self._beat()]
         except Unreachable:
             up, found = 0, []
         yield GaugeMetricFamily("expresslane_up", "Whether the broker answered.", value=up)
@@ -127,6 +128,17 @@ class ExpresslaneCollector(Collector):
         )
         yield CounterMetricFamily(
             "expresslane_quarantined", "Messages that were ever quarantined.", quarantine.total()
+        )
+
+    def _beat(self) -> Iterable[Metric]:
+        schedule = Schedule(self._app)
+        yield GaugeMetricFamily(
+            "expresslane_schedule_entries", "Entries of beat's schedule.", len(schedule.list())
+        )
+        yield GaugeMetricFamily(
+            "expresslane_beat_running",
+            "1 when a beat was heard of in the last 15 seconds.",
+            int(schedule.is_running()),
         )
 
     def _outbox(self) -> Iterable[Metric]:

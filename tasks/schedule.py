@@ -16,12 +16,13 @@ obeyed within a second or two by whichever beat runs, or by the next one that st
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from celery import Celery
 
+from config.masking import rules
 from tasks.beat.store import EntryStore
 from tasks.broker.access import reachable, server_of
 from tasks.celery import app as tasks_app
@@ -62,6 +63,15 @@ class Entry:
     def is_paused(self) -> bool:
         """Tell whether it is paused."""
         return self.paused_at is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as JSON can carry it; what `config/masking.py` hides is hidden."""
+        found = {**asdict(self), "args": [*self.args], "data": dict(self.data)}
+        shown = {name: rules().value(found[name]) for name in ("args", "data", "error")}
+        times = {
+            name: value.isoformat() for name, value in found.items() if isinstance(value, datetime)
+        }
+        return {**found, **shown, **times}
 
 
 class Schedule:

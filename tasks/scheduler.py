@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 from uuid import uuid4
 
+from celery import Celery
 from kombu import Connection
 from kombu.exceptions import ChannelError, EncodeError
 from kombu.transport import virtual
@@ -183,6 +184,20 @@ def workers() -> tuple[Worker, ...]:
         )
         for name, consumed in sorted(answers.items())
     )
+
+
+def status_at(other: Celery, job_id: str) -> JobStatus:
+    """Return how a job of any app is, by its result backend alone.
+
+    Raises:
+        Unreachable: when the result backend did not answer, or is not one of ours.
+
+    """
+    found = other.backend
+    if not isinstance(found, JobResults):
+        raise Unreachable("result_backend is not tasks.results:ResultBackend", "set it so")
+    with reachable("ask again later"):
+        return status_of(job_id, found.record_of(job_id))
 
 
 def status_of(job_id: str, record: Record | None) -> JobStatus:

@@ -45,7 +45,7 @@ CHANGING = frozenset(
 )
 """Commands that change jobs, queues or the schedule: `tasks.audit` keeps who gave them."""
 
-_DONE = "expresslane.done"
+DONE = "expresslane.done"
 """Where a command notes how many it has handled."""
 
 _NOT_NOTED = {"data", "dry_run", "yes", "as_json"}
@@ -100,7 +100,7 @@ def noted(app: "Celery") -> Iterator[None]:
         yield
     except BaseException:
         # Interrupted half way, or done for some of them only.
-        if context.meta.get(_DONE):
+        if context.meta.get(DONE):
             _note(app, context)
         raise
     if context.command.name in CHANGING and not context.params.get("dry_run"):
@@ -117,7 +117,7 @@ def _note(app: "Celery", context: click.Context) -> None:
         if value not in (None, (), False)
     )
     what = f"celery {_path(context)}"
-    count = int(context.meta.get(_DONE, 1))
+    count = int(context.meta.get(DONE, 1))
     audit.record(app, who=f"{_user()}, in a terminal", what=what, which=which, count=count)
 
 
@@ -135,31 +135,35 @@ def _user() -> str:
 
 
 def with_progress(
-    verb: str, total: int, how: How, run: Callable[[Callable[[int, int], object]], Result]
+    verb: str,
+    total: int,
+    how: How,
+    run: Callable[[Callable[[int, int], object]], Result],
+    noun: str = "job",
 ) -> Result:
     """Ask, if `how` does not say yes; then do it, with a bar for what takes long."""
     if not how.yes:
-        click.confirm(f"{verb} {jobs(total)}?", abort=True, err=True)
+        click.confirm(f"{verb} {counted(total, noun)}?", abort=True, err=True)
     with click.progressbar(
         length=total, label=verb, file=sys.stderr, show_pos=True, hidden=how.as_json
     ) as bar:
 
         def progress(done: int, _: int) -> None:
-            click.get_current_context().meta[_DONE] = done
+            click.get_current_context().meta[DONE] = done
             bar.update(done - bar.pos)
 
         return run(progress)
 
 
-def report(verb: str, past: str, how: How, done: int, gone: int) -> None:
+def report(verb: str, past: str, how: How, done: int, gone: int, noun: str = "job") -> None:
     """Say what came of it."""
-    click.get_current_context().meta[_DONE] = 0 if how.dry_run else done
+    click.get_current_context().meta[DONE] = 0 if how.dry_run else done
     if how.as_json:
         print_json({"action": verb, "dry_run": how.dry_run, "done": done, "gone": gone})
         return
     says = f"would {verb}" if how.dry_run else past
-    missing = f"; {jobs(gone)} not there (any more)" if gone else ""
-    click.echo(f"{says} {jobs(done)}{missing}")
+    missing = f"; {counted(gone, noun)} not there (any more)" if gone else ""
+    click.echo(f"{says} {counted(done, noun)}{missing}")
 
 
 def nothing(reason: str) -> None:
@@ -173,9 +177,23 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(value, default=str, indent=2))
 
 
-def jobs(number: int) -> str:
-    """Return a number of jobs in words."""
-    return "1 job" if number == 1 else f"{number} jobs"
+def switched(as_json: bool, says: str, **facts: object) -> None:
+    """Say what has become of the one thing that a command has changed."""
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(says)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return such as `1 job` or `12 jobs`."""
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def paged(number: int, total: int, next_cursor: str | None) -> str:
+    """Return how many of how many a page shows, and what leads to the next one."""
+    more = f"; the next page: --cursor {next_cursor}" if next_cursor else ""
+    return f"{number} of {total}{more}"
 
 
 def columns(rows: Sequence[Sequence[str]]) -> str:

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape, quoteattr
 
 WIDTH, HEIGHT = 720, 180
-LEFT, BOTTOM, TOP = 52, 22, 8
+LEFT, BOTTOM, TOP = 60, 24, 14
+
+HALF_LABEL = 30
+"""Half of a label's width, at most."""
 
 _WIDE, _HIGH = WIDTH - LEFT - 4, HEIGHT - BOTTOM - TOP
 
@@ -80,11 +83,12 @@ def _picture(title: str, most: float, unit: str, times: Sequence[str], parts: Se
         f'text-anchor="end">{_number(share * most)}</text>'
         for share in (0, 0.5, 1)
     )
+    shown = [(LEFT + (i + 0.5) * wide, time) for i, time in enumerate(times) if time]
     below = "".join(
-        f'<text class="axis" x="{LEFT + (i + 0.5) * wide:.1f}" y="{HEIGHT - 6}" '
-        f'text-anchor="middle">{escape(time)}</text>'
-        for i, time in enumerate(times)
-        if time
+        # A label in the middle of the last step would reach over the edge.
+        f'<text class="axis{" every-other" * (n % 2)}" x="{min(x, WIDTH - HALF_LABEL):.1f}" '
+        f'y="{HEIGHT - 6}" text-anchor="middle">{escape(time)}</text>'
+        for n, (x, time) in enumerate(shown)
     )
     label = quoteattr(f"{title}, {unit}")
     return (
@@ -106,4 +110,7 @@ def _nice(most: float) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.3g}"
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if value >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"

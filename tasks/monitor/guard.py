@@ -6,7 +6,8 @@ login it obeys what any other web page makes a visitor's browser send.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 
@@ -36,10 +37,18 @@ _logger = logging.getLogger("tasks.monitor")
 class Monitor:
     """What all handlers share."""
 
-    def __init__(self, access: Access, brokers: Brokers, tabs: tuple[Tab, ...]) -> None:
+    def __init__(
+        self,
+        access: Access,
+        brokers: Brokers,
+        tabs: tuple[Tab, ...],
+        links: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.access = access
         self.brokers = brokers
         self.tabs = tabs
+        self.links = links
+        """Addresses of the application's pages, by the argument of a job that names one."""
         self.counts = {name: Counts(tabs) for name in brokers.names}
 
 

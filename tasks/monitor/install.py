@@ -4,6 +4,8 @@
 Flower has taken the list itself already.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import tornado.web
@@ -36,8 +38,16 @@ class Refused(SystemExit):
     """Flower would be open to people who should not be let in. The message says what to set."""
 
 
-def install(app: Celery, options: OptionParser) -> None:
+def install(
+    app: Celery, options: OptionParser, links: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Put the pages and the guard into Flower.
+
+    Args:
+        app: the app that Flower shows.
+        options: Flower's.
+        links: where a job's page leads to: by the name of an argument of jobs, such as `order_id`,
+            the address of what it names, with `{}` in the place of its value.
 
     Raises:
         BadSettings: when settings cannot be used.
@@ -46,7 +56,7 @@ def install(app: Celery, options: OptionParser) -> None:
     settings = monitor_settings()
     configure(settings)
     access = Access(settings)
-    Guarded.monitor = Monitor(access, Brokers(app, settings), TABS)
+    Guarded.monitor = Monitor(access, Brokers(app, settings), TABS, links)
     flowers = [_guarded(spec) for spec in urls.handlers]
     ours = [spec for tab in TABS for spec in tab.routes]
     static = URLSpec(

@@ -3,6 +3,13 @@
 from collections.abc import Callable
 from time import monotonic
 
+MANY_SECONDS = 20.0
+"""How long a change of many goes on; what is left then is said, and is done by doing it again.
+
+Time for some 43,000 retries on a busy machine of two cores. A browser would wait longer; somebody
+in front of it hardly.
+"""
+
 
 class TimeIsUp(Exception):
     """A change of many was stopped after its time; what is done, is done."""

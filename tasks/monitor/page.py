@@ -98,6 +98,11 @@ class Page(Shown, Guarded):
             broker=None if name == OWN else name,
         )
 
+    @property
+    def server(self) -> str:
+        """What does not answer, when nothing does, as a sentence begins with it."""
+        return f"The broker at {self.monitor.brokers.address(self.broker)}"
+
     # -- looking -----------------------------------------------------------------------------------
 
     async def of_app(self, look: Callable[[Celery], Found]) -> Found:

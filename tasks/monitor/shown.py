@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from config.masking import rules
+from tasks.raw import MOST, readable
 from tasks.terminal import ago as in_words
 
 BRIEF = 200
@@ -64,23 +65,11 @@ class Shown:
         return text if len(text) <= BRIEF else f"{text[:BRIEF]}…"
 
     @staticmethod
-    def bytes_of(message: bytes, reveal: bool = False) -> str:
+    def bytes_of(message: bytes, reveal: bool = False, most: int = MOST) -> str:
         """Return bytes as text that shows each of them, masked unless they are to be revealed."""
-        text = escaped_bytes(message)
-        return text if reveal else rules().text(text)
+        return readable(message, reveal=reveal, most=most)
 
 
 def counted(number: int, noun: str) -> str:
     """Return such as `1 job` or `1,200 jobs`."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def escaped_bytes(value: bytes, most: int = 4_000) -> str:
-    """Return bytes as text that shows each of them: what is no text, by its number."""
-    shown = value[:most].decode("utf-8", "backslashreplace")
-    text = "".join(char if char.isprintable() or char == "\n" else _escape(char) for char in shown)
-    return text if len(value) <= most else f"{text} ... {len(value) - most} bytes more"
-
-
-def _escape(char: str) -> str:
-    return char.encode("unicode_escape").decode()

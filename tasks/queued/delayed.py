@@ -8,7 +8,7 @@ from tasks.broker.access import Server
 from tasks.errors import BadCursor
 from tasks.queued import scripts
 from tasks.queued.job import QueuedJob, digest_of, read
-from tasks.queued.store import about
+from tasks.queued.store import SEEK_MOST, SEEK_STEP, about, texts_of
 
 _STORED = re.compile(rb'^\[(.*),"",(".*")\]$', re.DOTALL)
 
@@ -21,6 +21,8 @@ class DelayedStore:
         self._keys = [server.keys.delayed, server.keys.delayed_messages]
         script = server.client.register_script
         self._page = script(scripts.DELAYED)
+        self._seek = script(scripts.SEEK_DELAYED)
+        self._seek_held = script(scripts.SEEK_HELD)
         self._run_now = script(scripts.RUN_NOW)
         self._cancel = script(scripts.CANCEL)
 
@@ -47,6 +49,29 @@ class DelayedStore:
             due, stored = pipe.execute()
         return None if due is None or stored is None else _job(tag, due, stored)
 
+    def seek(self, job_id: str) -> QueuedJob | None:
+        """Look for a job by its id among those that are due first; None if it is not there."""
+        most = min(SEEK_MOST, int(self._server.client.zcard(self._keys[0])))
+        for first in range(0, most, SEEK_STEP):
+            span: list[Any] = [first, first + SEEK_STEP - 1, *texts_of(job_id)]
+            for tag, due, stored in self._seek(self._keys, span):
+                job = _job(tag.decode(), float(due), stored)
+                if job.job_id == job_id:
+                    return job
+        return None
+
+    def seek_held(self, job_id: str) -> QueuedJob | None:
+        """Look for a job by its id among those that workers hold; None if it is not there.
+
+        None as well when they hold more than a thousand: looking at those would take long.
+        """
+        keys = [self._server.keys.unacked]
+        for tag, stored in self._seek_held(keys, [*texts_of(job_id)]) or ():
+            job = _job(tag.decode(), None, stored)
+            if job.job_id == job_id:
+                return job
+        return None
+
     def run_now(self, job: QueuedJob, message: bytes) -> bool:
         """Put `message` at the front of the job's queue in its stead; False: it is gone."""
         place = self._server.queue_key(job.queue, job.priority)
@@ -61,7 +86,7 @@ class DelayedStore:
         return bool(self._cancel([*self._keys, names.deaths, names.quarantine], arguments))
 
 
-def _job(tag: str, due: float, stored: bytes) -> QueuedJob:
+def _job(tag: str, due: float | None, stored: bytes) -> QueuedJob:
     found = _STORED.match(stored)
     message, name = found.groups() if found else (stored, b'""')
     priority = tag.rpartition(".")[2]

@@ -18,6 +18,7 @@ from tasks.errors import JobGone
 from tasks.failed import message as messages
 from tasks.failed.message import RERUNS
 from tasks.message import check_body, check_headers
+from tasks.raw import readable
 
 NEXT = "next"
 """The end of a queue that workers take from: the job whose turn is next comes first."""
@@ -87,13 +88,28 @@ class QueuedJob:
             "reruns": self.reruns,
             "request_id": self.request_id,
             "due": self.due.isoformat() if self.due else None,
-            "fault": self.fault,
-            **(
-                {}
-                if self.is_job
-                else {"message": masked(self.message.decode(errors="backslashreplace"))}
-            ),
+            "fault": masked(self.fault),
+            **({} if self.is_job else {"message": readable(self.message, reveal=reveal)}),
         }
+
+
+HELD = "held"
+"""A worker has claimed the job; whether it runs already, its state tells."""
+
+DELAYED = "delayed"
+"""The job waits for its time."""
+
+QUEUED = "queued"
+"""The job waits in its queue."""
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Where a job is that has not ended."""
+
+    where: str
+    """`HELD`, `DELAYED` or `QUEUED`."""
+    job: QueuedJob
 
 
 @dataclass(frozen=True)

@@ -208,6 +208,23 @@ end
 return names
 """
 
+SEEK_HELD = f"""
+-- KEYS: unacked   ARGV: text that the message must have ...
+-- Answers the tag and what is stored of each that has one of them; nil: too many to look at.
+if redis.call('HLEN', KEYS[1]) > {HELD_MOST} then return nil end
+local found = {{}}
+for _, tag in ipairs(redis.call('HKEYS', KEYS[1])) do
+  local stored = redis.call('HGET', KEYS[1], tag)
+  for _, text in ipairs(ARGV) do
+    if string.find(stored, text, 1, true) then
+      found[#found + 1] = {{tag, stored}}
+      break
+    end
+  end
+end
+return found
+"""
+
 PAUSE = """
 -- KEYS: paused queues   ARGV: name as JSON   answers 1, or 0 if it was paused
 return redis.call('HSETNX', KEYS[1], ARGV[1], redis.call('TIME')[1])
@@ -250,6 +267,23 @@ for i = 1, #found, 2 do
   rows[#rows + 1] = {found[i], found[i + 1], redis.call('HGET', KEYS[2], found[i]) or ''}
 end
 return {redis.call('ZCARD', KEYS[1]), low + #rows, rows}
+"""
+
+SEEK_DELAYED = """
+-- KEYS: delayed, delayed messages   ARGV: first place, last place, text it must have ...
+-- Answers the tag, the time and what is stored of each that has one of them.
+local found = {}
+local rows = redis.call('ZRANGE', KEYS[1], ARGV[1], ARGV[2], 'WITHSCORES')
+for i = 1, #rows, 2 do
+  local stored = redis.call('HGET', KEYS[2], rows[i]) or ''
+  for text = 3, #ARGV do
+    if string.find(stored, ARGV[text], 1, true) then
+      found[#found + 1] = {rows[i], rows[i + 1], stored}
+      break
+    end
+  end
+end
+return found
 """
 
 RUN_NOW = f"""

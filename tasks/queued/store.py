@@ -122,11 +122,10 @@ class QueueStore:
         length, index, message = answer
         return _job(message, place.queue, place.priority, int(index), int(length))
 
-    def seek(self, queue: str, job_id: str) -> QueuedJob | None:
-        """Look for a job by its id near both ends of the queue."""
-        texts = {json.dumps(job_id).encode(), json.dumps(job_id, ensure_ascii=False).encode()}
-        for priority, first, last in self._spans(queue):
-            span: list[Any] = [first, last, *texts]
+    def seek(self, queue: str, job_id: str, most: int = SEEK_MOST) -> QueuedJob | None:
+        """Look for a job by its id near both ends of the queue, at `most` messages from each."""
+        for priority, first, last in self._spans(queue, most):
+            span: list[Any] = [first, last, *texts_of(job_id)]
             length, rows = self._seek([self._list(queue, priority)], span)
             for index, message in rows:
                 job = _job(message, queue, priority, int(index), int(length))
@@ -183,9 +182,9 @@ class QueueStore:
 
     # -- how ---------------------------------------------------------------------------------------
 
-    def _spans(self, queue: str) -> Iterator[tuple[int, int, int]]:
+    def _spans(self, queue: str, most: int) -> Iterator[tuple[int, int, int]]:
         for priority, length in self.lengths(queue).items():
-            for near in range(0, min(length, SEEK_MOST), SEEK_STEP):
+            for near in range(0, min(length, most), SEEK_STEP):
                 yield priority, -near - SEEK_STEP, -near - 1
                 yield priority, near, near + SEEK_STEP - 1
 
@@ -195,6 +194,11 @@ class QueueStore:
 
     def _list(self, queue: str, priority: int) -> str:
         return self._server.queue_key(queue, priority)
+
+
+def texts_of(job_id: str) -> set[bytes]:
+    """Return what a message of this job must have in it."""
+    return {json.dumps(job_id).encode(), json.dumps(job_id, ensure_ascii=False).encode()}
 
 
 def about(job: QueuedJob) -> str:

@@ -75,14 +75,16 @@ def take(visitor: Visitor) -> None:
     for name, path, (width, height) in (
         ("failed", "/failed", DESKTOP),
         ("pending", "/pending?queue=low", DESKTOP),
-        ("queues", "/queues", (1280, 420)),
+        ("queues", "/queues", (1280, 600)),
         ("failed-phone", "/failed", PHONE),
+        ("queues-phone", "/queues", PHONE),
     ):
         visitor.open(path)
         photograph(visitor, width, height, IMAGES / f"flower-{name}.png")
-    visitor.open("/failed?task=orders.record_sale")
-    visitor.click("#failed-jobs .monitor-id")
-    photograph(visitor, *DESKTOP, IMAGES / "flower-job.png")
+    for name, (width, height) in (("job", (1280, 870)), ("job-phone", PHONE)):
+        visitor.open("/failed?task=orders.record_sale")
+        visitor.click("#failed-jobs .monitor-id")
+        photograph(visitor, width, height, IMAGES / f"flower-{name}.png")
 
 
 if __name__ == "__main__":

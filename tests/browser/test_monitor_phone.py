@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.scheduler import schedule
-from tests.browser.test_phone import SCREEN, THUMB, WIDTH
+from tests.browser.monitoring import check_on_a_phone, hold_a_phone
 from tests.browser.visitor import Visitor
 from tests.support.failed import fail
 from tests.support.valkey import Valkey
@@ -14,27 +14,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("clean_failed_jobs")]
 
 LONG = "Bartholomew" * 8
 QUEUE = f"q-{LONG}"
-
-_TOO_WIDE = """
-const page = document.documentElement;
-if (page.scrollWidth <= arguments[0] && innerWidth <= arguments[0]) return [];
-return Array.from(document.querySelectorAll("main *"))
-  .filter((one) => one.getBoundingClientRect().right > arguments[0])
-  .map((one) => one.outerHTML.slice(0, 120))
-  .concat(`the page is ${page.scrollWidth} px wide`);
-"""
-_TOO_LOW = """
-const targets = "main button, main .btn, main input:not([type=hidden]), main select, main summary";
-return Array.from(document.querySelectorAll(targets))
-  .map((one) => [Math.round(one.getBoundingClientRect().height), one])
-  .filter(([height, one]) => one.checkVisibility() && height < arguments[0])
-  .map(([height, one]) => `${height} px: ${one.outerHTML.slice(0, 120)}`);
-"""
-_UNNAMED = """
-return Array.from(document.querySelectorAll("main input:not([type=hidden]), main select, textarea"))
-  .filter((one) => one.labels.length === 0)
-  .map((one) => one.outerHTML.slice(0, 120));
-"""
 
 
 @pytest.fixture
@@ -58,7 +37,7 @@ def something_everywhere(valkey: Valkey) -> Iterator[str]:
     ],
 )
 def test_a_page_fits_a_phone(path: str, operator: Visitor, something_everywhere: str) -> None:
-    operator.tell_browser("Emulation.setDeviceMetricsOverride", **SCREEN)
+    hold_a_phone(operator)
     if path == "/job/unknown":
         operator.expect_complaint("status of 404")
     if path == "pending job":
@@ -69,8 +48,4 @@ def test_a_page_fits_a_phone(path: str, operator: Visitor, something_everywhere:
         operator.click("tbody a")
     else:
         operator.open(path.format(job_id=something_everywhere))
-    operator.script("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
-    assert operator.script(_TOO_WIDE, WIDTH) == []
-    assert operator.script(_TOO_LOW, THUMB) == []
-    assert operator.script(_UNNAMED) == []
-    assert operator.script("return document.querySelectorAll('h1').length") == 1
+    check_on_a_phone(operator)

@@ -176,6 +176,15 @@ def test_every_metric_of_the_alerts_exists(all_names: set[str]) -> None:
     assert used - all_names == set()
 
 
+def test_the_runbook_says_what_to_do_about_each_alert() -> None:
+    runbook = (ROOT / "docs" / "operating.md").read_text()
+    alerts = re.findall(r"alert: (\w+)", ALERTS.read_text())
+    assert len(alerts) > 10
+    assert [
+        alert for alert in alerts if f"`{alert.removeprefix('Expresslane')}`" not in runbook
+    ] == []
+
+
 def test_every_metric_of_the_dashboard_exists_and_each_is_on_it(all_names: set[str]) -> None:
     board = json.loads(DASHBOARD.read_text())
     queries = "\n".join(t["expr"] for panel in board["panels"] for t in panel["targets"])

@@ -56,7 +56,9 @@ def add(engine: Engine, number: int = 1, **more: object) -> list[str]:
 
 
 def test_a_database_without_the_table_is_told_as_such(anybody: Caller) -> None:
-    assert "no such table" in anybody.see("/outbox", 503)
+    told = anybody.see("/outbox", 503)
+    assert "The outbox's database is away" in told
+    assert "no such table" in told
 
 
 @pytest.mark.usefixtures("table")
@@ -98,6 +100,7 @@ def test_a_job_is_published_again_after_a_question(
     assert queued(valkey, queue) == []
     assert "is published again" in anybody.do(f"/outbox/{job_id}/publish-again")
     assert queued(valkey, queue) == [job_id]
+    assert "In the outbox published, not finished" in anybody.see(f"/job/{job_id}")
     assert f"publish a job of the outbox again {job_id} 1" in anybody.see("/audit")
     with table.begin() as connection:
         rows.finish(connection, job_id, rows.COMPLETE, None, None)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from config.queues import queue
 from tasks import pending, queues
 from tasks.celery import app
+from tasks.liveness import KEY
 from tasks.scheduler import schedule, status
 from tests.support.flower import Caller, tabs_of, text_of
 from tests.support.valkey import Valkey
@@ -57,6 +59,7 @@ def test_an_empty_queue_says_so(anybody: Caller) -> None:
 def test_waiting_jobs_are_listed_from_both_ends_in_pages(anybody: Caller) -> None:
     ids = [schedule("tests.add", {"n": n}, queue=HERE) for n in range(60)]
     assert "60 jobs wait" in anybody.see(f"/pending?queue={HERE}")
+    assert re.search(rf"{HERE} 60 \d+s|{HERE} 60 less", anybody.see(f"/pending?queue={THERE}"))
     for end, order in (("next", ids), ("last", ids[::-1])):
         seen: list[str] = []
         path = f"/pending?queue={HERE}&end={end}"
@@ -72,6 +75,36 @@ def test_the_tab_counts_what_waits_and_flags_what_nobody_takes(anybody: Caller) 
     page = anybody.get("/queues").text
     assert re.search(r"Pending [\d,]+ Queues \d+", tabs_of(page))
     assert f"{HERE} nobody works on it 1 0" in text_of(page)
+
+
+def test_workers_are_shown_with_the_jobs_they_hold_and_whether_they_are_lost(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    facts = json.dumps({"queues": [HERE], "held": 3, "silent": 0.0, "in_loop": False})
+    now = int(time.time())
+    said = {"at-work@here": now, "gone@here": now - 3_700}
+    for name, at in said.items():
+        valkey.client.hset(KEY, name, f"{at} {facts}")
+    try:
+        shown = text_of(anybody.get("/queues").text)
+    finally:
+        valkey.client.hdel(KEY, *said)
+    assert f"at-work@here consuming {HERE} 3 " in shown
+    assert f"gone@here lost gone without a word; its jobs are with others {HERE} — 1h ago" in shown
+
+
+def test_no_page_looks_through_all_keys_of_the_server(anybody: Caller, valkey: Valkey) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    valkey.client.config_resetstat()
+    for path in (
+        *("/failed", "/failed?task=a&queue=b", "/pending", "/pending/delayed", "/queues"),
+        *("/schedule", "/history", "/quarantine", "/audit", f"/job/{job_id}"),
+    ):
+        anybody.see(path)
+    anybody.get("/metrics")
+    asked = {name.partition("_")[2] for name in valkey.client.info("commandstats")}
+    assert "llen" in asked
+    assert asked & {"keys", "scan", "hscan", "sscan", "zscan"} == set()
 
 
 def test_data_are_masked_in_lists_and_forms(anybody: Caller) -> None:
@@ -167,7 +200,20 @@ def test_garbage_is_shown_and_removed_to_quarantine(anybody: Caller, valkey: Val
 
 def test_a_job_that_waits_is_found_from_its_own_page(anybody: Caller) -> None:
     job_id = schedule("tests.add", {"n": 1}, queue=HERE)
-    assert "Waiting" in anybody.see(f"/job/{job_id}")
+    page = anybody.get(f"/job/{job_id}").text
+    assert f"It waits in the queue {HERE} , since" in text_of(page)
+    link = re.search(r'where-it-is">.*?href="([^"]*)"', page, re.DOTALL)
+    assert link is not None
+    assert "To the front" in anybody.see(link[1].replace("&amp;", "&"))
+
+
+def test_a_job_in_the_middle_of_a_queue_is_looked_for_further(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    valkey.client.lpush(HERE, *[b"{}"] * 600)
+    valkey.client.rpush(HERE, *[b"{}"] * 600)
+    assert "Not at the ends of its queue" in anybody.see(f"/job/{job_id}")
     found = anybody.get("/pending/find", params={"job": job_id, "queue": HERE})
     assert found.status_code == 302
     assert job_id in anybody.see(found.headers["Location"])
@@ -186,6 +232,10 @@ def test_delayed_jobs_are_run_now_and_cancelled(anybody: Caller) -> None:
     wait_for(both, "both to wait for their time")
     page = anybody.get("/pending/delayed").text
     assert "in 59m" in text_of(page)
+    assert f'href="/job/{second}"' in page
+    seen = anybody.get(f"/job/{second}").text
+    assert "It waits for its time, in 59m , among the delayed jobs" in text_of(seen)
+    assert "/pending/delayed/cancel?ref=" in seen
     assert "is the next" in anybody.do(link_of(page, first, "Run now"))
     wait_for(lambda: str(status(first).state) == "Complete", "the first to run")
     cancel = link_of(page, second, "Cancel</a>")
@@ -193,6 +243,29 @@ def test_delayed_jobs_are_run_now_and_cancelled(anybody: Caller) -> None:
     assert "is cancelled" in anybody.do(cancel)
     assert str(status(second).state) == "Cancelled"
     assert "it waits for its time no more" in anybody.do(cancel)
+
+
+def test_a_job_that_a_worker_holds_and_has_not_started_says_so(
+    anybody: Caller, valkey: Valkey
+) -> None:
+    job_id = schedule("tests.add", {"n": 1}, queue=HERE)
+    message = valkey.client.rpop(HERE)
+    assert isinstance(message, bytes)
+    tag = f"lane-{1:032x}.1.0"
+    valkey.client.hset("unacked", tag, b"[" + message + b',"","%s"]' % HERE.encode())
+    try:
+        assert "A worker holds it" in anybody.see(f"/job/{job_id}")
+        assert "not started it yet" in anybody.see(f"/job/{job_id}")
+    finally:
+        valkey.client.hdel("unacked", tag)
+
+
+def test_a_job_leads_to_the_order_that_it_belongs_to(anybody: Caller) -> None:
+    job_id = schedule("tests.add", {"order_id": "4711/<b>", "email": "ada@example.com"}, queue=HERE)
+    page = anybody.get(f"/job/{job_id}").text
+    assert re.search(r'href="http://127\.0\.0\.1:\d+/orders/4711%2F%3Cb%3E"', page)
+    assert "order_id 4711/<b>" in text_of(page)
+    assert "ada@" not in page
 
 
 def test_a_queue_is_paused_and_resumed(anybody: Caller) -> None:

@@ -57,6 +57,26 @@ def test_a_message_is_put_back_once(anybody: Caller, valkey: Valkey) -> None:
     assert f"put back a quarantined message {message_id} 1" in anybody.see("/audit")
 
 
+def test_what_is_hidden_is_shown_once_and_the_audit_tells(anybody: Caller, valkey: Valkey) -> None:
+    message_id = quarantine(valkey)
+    revealed = anybody.submit(f"/quarantine/{message_id}/reveal")
+    assert "pa55" in revealed.text
+    assert f"reveal a quarantined message {message_id} 1" in anybody.see("/audit")
+    assert "pa55" not in anybody.get(f"/quarantine/{message_id}").text
+
+
+def test_all_are_put_back_or_discarded_after_a_question(anybody: Caller, valkey: Valkey) -> None:
+    for number in range(120):
+        quarantine(valkey, b"%d" % number)
+    assert "Discard 120 messages?" in anybody.see("/quarantine/discard")
+    assert "Put 120 messages back?" in anybody.see("/quarantine/put-back")
+    assert "120 messages put back" in anybody.do("/quarantine/put-back")
+    assert valkey.client.lrange(QUEUE, 0, -1) == [b"%d" % number for number in range(119, -1, -1)]
+    quarantine(valkey)
+    assert "1 message discarded" in anybody.do("/quarantine/discard")
+    assert "put back quarantined messages all 120" in anybody.see("/audit")
+
+
 def test_a_message_is_discarded_after_a_question(anybody: Caller, valkey: Valkey) -> None:
     message_id = quarantine(valkey)
     assert "for good" in anybody.see(f"/quarantine/{message_id}/discard")

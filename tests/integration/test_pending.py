@@ -9,7 +9,7 @@ import pytest
 
 from tasks import pending, quarantine, scheduler
 from tasks.errors import BadCursor, BadJob, JobGone, NoSuchQueue, NotAJob
-from tasks.pending import LAST, NEXT, QueuedJob
+from tasks.pending import DELAYED, HELD, LAST, NEXT, QUEUED, QueuedJob
 from tasks.states import JobState
 from tests.support.valkey import Valkey
 
@@ -31,6 +31,38 @@ def _empty(valkey: Valkey) -> Iterator[None]:
 
 
 LISTS = [f"\x06\x16{priority}" for priority in (3, 6, 9)]
+
+
+def stored(message: bytes) -> bytes:
+    """A message as it is kept beside its queue's name, claimed or put aside."""
+    return b"[" + message + b',"",' + json.dumps(QUEUE).encode() + b"]"
+
+
+def test_a_job_is_located_in_its_queue_put_aside_or_with_a_worker(valkey: Valkey) -> None:
+    others = [send(number) for number in range(3)]
+    job_id = send()
+    seen = pending.locate(job_id)
+    assert seen is not None
+    assert (seen.where, seen.job.job_id, pending.show(seen.job.ref)) == (QUEUED, job_id, seen.job)
+    message = valkey.client.lpop(QUEUE)
+    assert isinstance(message, bytes)
+    assert pending.locate(job_id) is None
+    tag = f"lane-{0:032x}.1.0"
+    valkey.client.hset("delayed.messages", tag, stored(message))
+    valkey.client.zadd("delayed", {tag: 4_000_000_000})
+    seen = pending.locate(job_id)
+    assert seen is not None
+    assert (seen.where, pending.show_delayed(seen.job.ref)) == (DELAYED, seen.job)
+    valkey.client.delete("delayed", "delayed.messages")
+    # Beside what workers of other tests hold.
+    valkey.client.hset("unacked", tag, stored(message))
+    try:
+        seen = pending.locate(job_id)
+        assert seen is not None
+        assert (seen.where, seen.job.queue, seen.job.due) == (HELD, QUEUE, None)
+    finally:
+        valkey.client.hdel("unacked", tag)
+    assert [job.job_id for job in pending.list(QUEUE).jobs] == others
 
 
 def send(number: int = 1, *, queue: str = QUEUE, **options: Any) -> str:

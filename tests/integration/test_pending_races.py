@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
-from tasks import pending, scheduler
-from tasks.errors import JobGone
+from tasks import failures, pending, scheduler
+from tasks.errors import JobGone, NoSuchFailedJob
 from tasks.pending import QueuedJob
 from tasks.states import JobState
 from tests.support import jobs
@@ -119,6 +120,51 @@ def test_no_job_is_lost_doubled_or_run_with_other_data_in_a_thousand_tries(
     # Otherwise nobody was raced against.
     assert min(books.won[act.__name__] for act in acts) > 10
     assert min(books.lost[act.__name__] for act in acts) > 10
+
+
+@pytest.mark.usefixtures("clean_failed_jobs")
+def test_no_failed_job_is_lost_or_doubled_in_a_thousand_retries(
+    valkey: Valkey, tmp_path: Path
+) -> None:
+    operators = 2
+    discarded: set[str] = set()
+    won: list[Counter[str]] = [Counter() for _ in range(operators)]
+    lost: Counter[int] = Counter()
+
+    def operate(number: int) -> None:
+        tries = 0
+        while tries < TRIES // operators:
+            for job in failures.list(task="tests.note_and_fail").jobs:
+                tries += 1
+                # One in fifty is thrown away, unless the other one is faster.
+                discards = tries % 50 == 0
+                try:
+                    (failures.discard if discards else failures.retry)(job.job_id)
+                except NoSuchFailedJob:
+                    lost[number] += 1
+                    continue
+                won[number][job.job_id] += not discards
+                if discards:
+                    discarded.add(job.job_id)
+                    ids.append(str(jobs.note_and_fail.apply_async((NOTES,), queue=QUEUE).id))
+
+    with start_worker(
+        tmp_path / "w.log", broker_url=valkey.url, queues=QUEUE, pool="threads", concurrency=4
+    ):
+        ids = [str(jobs.note_and_fail.apply_async((NOTES,), queue=QUEUE).id) for _ in range(8)]
+        threads = [Thread(target=operate, args=(number,)) for number in range(operators)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        retried = won[0] + won[1]
+        wait_for(lambda: failures.count() == len(ids) - len(discarded), "all to have failed again")
+    noted: list[bytes] = valkey.client.lrange(NOTES, 0, -1)  # type: ignore[assignment] # nothing decodes
+    # Each retry that was said to be done has run the job once, and nothing else has.
+    assert Counter(one.decode() for one in noted) == {one: 1 + retried[one] for one in ids}
+    assert not valkey.client.exists(QUEUE)
+    assert lost.total() > 10
+    assert discarded
 
 
 def test_no_delayed_job_is_lost_or_doubled_when_it_is_due_in_that_moment(

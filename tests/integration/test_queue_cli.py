@@ -71,10 +71,13 @@ def test_a_queue_is_paused_and_resumed() -> None:
     send()
     assert run(queue, "pause", QUEUE).stdout == f"{QUEUE} is paused\n"
     assert run(queue, "pause", QUEUE).stdout == f"{QUEUE} was paused already\n"
+    again = json.loads(run(queue, "pause", QUEUE, "--json").stdout)
+    assert again == {"queue": QUEUE, "paused": True, "changed": False}
     assert queues.show(QUEUE).is_paused
     assert f"{QUEUE} 1 0s 0 paused" in lines(run(queue, "list"))
     assert run(queue, "resume", QUEUE).stdout == f"{QUEUE} is resumed\n"
     assert run(queue, "resume", QUEUE).stdout == f"{QUEUE} was not paused\n"
+    assert not json.loads(run(queue, "resume", QUEUE, "--json").stdout)["changed"]
     assert not queues.show(QUEUE).is_paused
 
 
@@ -114,6 +117,8 @@ def test_one_job_is_shown_edited_moved_and_removed(by: str) -> None:
     edited = run(queue, "edit", QUEUE, name(), "--data", '{"first": 5}')
     assert edited.stdout == f'{job_id} will run with {{"first": 5}}\n'
     assert dict(pending.find(QUEUE, job_id).data) == {"first": 5}
+    edited = run(queue, "edit", QUEUE, name(), "--data", '{"first": 5, "email": "x"}', "--json")
+    assert json.loads(edited.stdout)["data"] == {"first": 5, "email": "***"}
     other = send(1)
     assert run(queue, "front", QUEUE, other).stdout == "moved to the front 1 job\n"
     assert waiting() == [other, job_id]
@@ -162,13 +167,17 @@ def test_what_cannot_be_understood_is_exit_code_2(command: tuple[str, ...], says
 
 
 def test_a_message_that_is_no_job_is_listed_by_its_reference_and_removed(valkey: Valkey) -> None:
-    valkey.client.lpush(QUEUE, b"\x1b[31m garbage")
+    valkey.client.lpush(QUEUE, b"\x1b[31m garbage token=pa55")
     ref = pending.list(QUEUE).jobs[0].ref
     listed = run(queue, "jobs", QUEUE)
     assert lines(listed)[1].startswith(f"{ref} (no job) - 0 0 JSONDecodeError")
     shown = run(queue, "show", QUEUE, ref)
     assert "garbage" in shown.stdout
     assert "\x1b" not in listed.stdout + shown.stdout
+    as_json = run(queue, "show", QUEUE, ref, "--json")
+    assert "token=***" in as_json.stdout
+    assert "pa55" not in shown.stdout + as_json.stdout
+    assert "pa55" in run(queue, "show", QUEUE, ref, "--reveal").stdout
     assert run(queue, "edit", QUEUE, ref, "--data", "{}").exit_code == 2
     assert run(queue, "remove", QUEUE, ref).exit_code == 0
     assert valkey.client.xlen("quarantine") == 1
@@ -205,7 +214,7 @@ def scheduled(valkey: Valkey) -> Iterator[App]:
     entry = {
         "task": "tests.add",
         "schedule": 30,
-        "kwargs": {"first": 1, "second": 2},
+        "kwargs": {"first": 1, "second": 2, "token": "pa55"},
         "options": {"ignore_result": True},
     }
     other.conf.beat_schedule = {"adding": entry}
@@ -231,7 +240,12 @@ def test_the_schedule_is_listed_and_an_entry_paused_resumed_and_run(scheduled: A
     beat.tick()
     found = json.loads(run(schedule, "list", "--json", on=scheduled).stdout)
     assert found["is_running"]
+    assert found["entries"][0]["data"] == {"first": 1, "second": 2, "token": "***"}
     assert [entry["total_runs"] for entry in found["entries"]] == [1]
+    asked = json.loads(run(schedule, "run", "adding", "--json", on=scheduled).stdout)
+    assert (asked["entry"], asked["changed"], asked["is_running"]) == ("adding", True, True)
+    paused = json.loads(run(schedule, "pause", "adding", "--json", on=scheduled).stdout)
+    assert paused == {"entry": "adding", "paused": True, "changed": True}
     unknown = run(schedule, "run", "addding", on=scheduled)
     assert unknown.exit_code == 1
     assert "no entry 'addding'; there are adding" in unknown.stderr

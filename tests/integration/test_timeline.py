@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from celery import Task
+from celery.bin.base import CLIContext
 from click.testing import CliRunner
 
 from tasks.celery import app
@@ -88,11 +88,23 @@ def test_the_page_and_the_terminal_show_it(valkey: Valkey, tmp_path: Path) -> No
     assert "failed for good: TypeError" in output
     steps = json.loads(run("show", job_id, "--json")[1])["steps"]
     assert steps[0]["text"] == "sent"
+    assert json.loads(run("show", job_id, "--json")[1])["state"] == "Failed"
     assert run("show", "nobody")[0] == 1
 
 
+def test_the_terminal_tells_where_a_job_waits(valkey: Valkey) -> None:
+    valkey.client.delete(QUEUE)
+    job_id = send(jobs.add, first=1, second=1)
+    assert run("show", job_id)[1].startswith(f"Waiting, in the queue {QUEUE}\n")
+    told = json.loads(run("show", job_id, "--json")[1])
+    assert (told["state"], told["place"]["where"]) == ("Waiting", "queued")
+    assert told["place"]["data"] == {"first": 1, "second": 1}
+    valkey.client.delete(QUEUE)
+
+
 def run(*arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(job, arguments, obj=SimpleNamespace(app=app))
+    context = CLIContext(app=app, no_color=True, workdir=None)
+    result = CliRunner().invoke(job, arguments, obj=context)
     return result.exit_code, result.output
 
 

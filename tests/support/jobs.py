@@ -179,6 +179,13 @@ def _nothing_can_be_published() -> Iterator[None]:
         app.send_task = original  # type: ignore[method-assign] # mended again
 
 
+@app.task(name="tests.note_and_fail", base=Job, bind=True)
+def note_and_fail(self: Job, key: str) -> None:
+    """Append to a list on the server which job this is, and fail for good."""
+    self.backend.client.rpush(key, self.job_id)  # type: ignore[attr-defined] # of our own backend
+    raise WillNotPass("as ever")
+
+
 @app.task(name="tests.note", base=Job, bind=True)
 def note(self: Job, key: str, word: str) -> None:
     """Append to a list on the server which job this is, its word, and the queue it came from."""

@@ -7,6 +7,7 @@ import sys
 _LOADED = """
 import sys
 import tasks.celery, tasks.worker, tasks.results, tasks.cli, tasks.cli_health, tasks.liveness
+import tasks.cli_queue, tasks.cli_quarantine, tasks.cli_schedule, tasks.cli_outbox
 tasks.celery.app.loader.import_default_modules()
 print(*sorted(name for name in sys.modules if name.startswith(("tasks.monitor", "flower"))))
 print("tasks.worker" in sys.modules)

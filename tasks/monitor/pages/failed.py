@@ -10,6 +10,7 @@ from tornado.web import HTTPError, url
 from tasks.failed.job import Filter, Outcome
 from tasks.failures import FailedJobs
 from tasks.failures import Page as Listed
+from tasks.monitor.limits import MANY_SECONDS
 from tasks.monitor.page import PAGE_SIZE, Deed, Page
 from tasks.monitor.shown import counted
 from tasks.monitor.tabs import Tab
@@ -29,13 +30,6 @@ _SECONDS = {"1h": 3_600, "1d": 86_400, "7d": 7 * 86_400}
 
 AT_ONCE = 1_000
 """Jobs of one part of a change of many."""
-
-MANY_SECONDS = 20.0
-"""How long a change of many goes on; what is left then is said, and can be done by doing it again.
-
-Time for some 43,000 retries on a busy machine of two cores. A browser would wait longer; somebody
-in front of it hardly.
-"""
 
 _CURSOR = re.compile(r"\d{1,12}(\.\d{1,9})?:.{1,255}", re.DOTALL)
 

@@ -12,14 +12,14 @@ from celery import Celery
 from tornado.web import url
 
 from config.masking import rules
-from tasks.errors import NoSuchFailedJob, Unreachable
+from tasks.errors import NoSuchFailedJob
 from tasks.failed.job import FailedJob
 from tasks.failures import FailedJobs
 from tasks.monitor.editing import Draft, read_data
 from tasks.monitor.page import Deed, Page, Said
+from tasks.monitor.pages.job_place import Place, links_of, place_of
 from tasks.monitor.tabs import Tab
-from tasks.results import JobResults
-from tasks.scheduler import JobStatus, status_of
+from tasks.scheduler import JobStatus, status_at
 from tasks.states import JobState
 from tasks.timeline import timeline_of
 
@@ -61,20 +61,27 @@ class JobView(Page):
     ) -> None:
         """Show it, with what must be hidden if that is asked for."""
 
-        def look(app: Celery) -> tuple[JobStatus, list[tuple[str, Any]]]:
+        def look(app: Celery) -> tuple[JobStatus, Place, list[tuple[str, Any]]]:
             found = [(part.template, part.look(app, job_id)) for part in SECTIONS]
-            return status(app, job_id), [
-                (name, value) for name, value in found if value is not None
-            ]
+            how = status_at(app, job_id)
+            place = place_of(app, job_id, how.state)
+            return how, place, [(name, value) for name, value in found if value is not None]
 
-        how, sections = await self.of_app(look)
-        if how.state is JobState.UNKNOWN and not sections:
+        how, place, sections = await self.of_app(look)
+        known = bool(sections or place.sighting or place.row)
+        if how.state is JobState.UNKNOWN and not known:
             self.set_status(404)
+        failed = next((value for _, value in sections if isinstance(value, FailedJob)), None)
+        data = failed.data if failed else place.data
         self.show(
             "job.html",
             job_id=job_id,
             status=how,
             sections=sections,
+            is_known=known,
+            failed=failed,
+            place=place,
+            links=links_of(data, self.monitor.links),
             draft=draft,
             reveal=reveal,
             can_be_seen=(lambda value: value) if reveal else rules().value,
@@ -120,19 +127,6 @@ class RetryChanged(JobView):
             lambda _: "The job is back in its queue, with the changed data.",
         )
         self.leave(said, self.link("job", job_id))
-
-
-def status(app: Celery, job_id: str) -> JobStatus:
-    """Return how the job is.
-
-    Raises:
-        Unreachable: when the result backend did not answer.
-
-    """
-    backend = app.backend
-    if not isinstance(backend, JobResults):
-        raise Unreachable("result_backend is not tasks.results:ResultBackend", "set it so")
-    return status_of(job_id, backend.record_of(job_id))
 
 
 TAB = Tab(

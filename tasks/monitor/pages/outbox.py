@@ -31,10 +31,23 @@ class Found:
     following: str | None
 
 
-class OutboxList(Page):
-    """The counts, and the rows that are not finished or have failed."""
+class OutboxView(Page):
+    """What the pages of this tab have in common: they ask the application's database."""
 
     tab = "outbox"
+
+    @property
+    def server(self) -> str:
+        """What does not answer, when nothing does."""
+        return (
+            "The outbox's database"
+            if self.request.method == "GET"
+            else "The outbox's database, or the broker,"
+        )
+
+
+class OutboxList(OutboxView):
+    """The counts, and the rows that are not finished or have failed."""
 
     async def get(self) -> None:
         """Show a page of them."""
@@ -48,10 +61,8 @@ class OutboxList(Page):
         self.show("outbox.html", found=found, shows_failed=shows_failed, is_first=not after)
 
 
-class OutboxRowPage(Page):
+class OutboxRowPage(OutboxView):
     """One row."""
-
-    tab = "outbox"
 
     async def get(self, job_id: str) -> None:
         """Show all of it but its data, which the page of the job has."""
@@ -59,10 +70,8 @@ class OutboxRowPage(Page):
         self.show("outbox_row.html", row=row)
 
 
-class PublishAgain(Page):
+class PublishAgain(OutboxView):
     """Runs a job anew, once it was asked about."""
-
-    tab = "outbox"
 
     async def get(self, job_id: str) -> None:
         """Ask."""

@@ -3,8 +3,7 @@
 from celery import Celery
 from tornado.web import HTTPError, url
 
-from tasks.monitor.background import ACTING_SECONDS
-from tasks.monitor.limits import TimeIsUp, until
+from tasks.monitor.limits import MANY_SECONDS, TimeIsUp, until
 from tasks.monitor.page import PAGE_SIZE, Deed, Said
 from tasks.monitor.pages import delayed, waiting
 from tasks.monitor.pages.waiting import Waiting
@@ -13,9 +12,6 @@ from tasks.monitor.tabs import Tab
 from tasks.pending import LAST, NEXT, Pending
 from tasks.pending import Page as Listed
 from tasks.queues import Queue, Queues
-
-MANY_SECONDS = ACTING_SECONDS / 3
-"""How long a change of many goes on; what is left then is said, and is done by doing it again."""
 
 
 class PendingList(Waiting):

@@ -1,23 +1,29 @@
-"""Queues: how long each is, who works on it; pause it and resume it."""
+"""Queues: how long each is, who works on it; pause it and resume it. And the workers themselves."""
 
 from celery import Celery
 from tornado.web import url
 
+from tasks.liveness import ConsumingWorker, workers_of
 from tasks.monitor.page import Deed, Page
 from tasks.monitor.tabs import Tab
-from tasks.queues import Queues
+from tasks.queues import Queue, Queues
 
 VERBS = {"pause": "paused", "resume": "resumed"}
 
 
 class QueueList(Page):
-    """All queues."""
+    """All queues, and all workers that were heard of within a day."""
 
     tab = "queues"
 
     async def get(self) -> None:
         """Show them."""
-        self.show("queues.html", queues=await self.of_app(lambda app: Queues(app).list()))
+
+        def look(app: Celery) -> tuple[tuple[Queue, ...], tuple[ConsumingWorker, ...]]:
+            return Queues(app).list(), workers_of(app)
+
+        queues, workers = await self.of_app(look)
+        self.show("queues.html", queues=queues, workers=workers)
 
 
 class Switch(Page):
