@@ -6,7 +6,7 @@ outbox is set up (EX_CONFIG of sysexits.h).
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
@@ -18,13 +18,14 @@ from config.masking import rules
 from tasks.errors import NoOutbox, NoSuchRow
 from tasks.failed import options
 from tasks.terminal import (
-    DONE,
+    How,
     app_of_command,
-    counted,
     nothing,
     plain,
     print_json,
+    report,
     switched,
+    with_progress,
 )
 
 if TYPE_CHECKING:
@@ -128,13 +129,23 @@ def publish_again(job_id: str, yes: bool, as_json: bool) -> None:
 
 @outbox.command()
 @click.option("--older-than", type=click.FloatRange(0), required=True, metavar="DAYS")
-@options.as_json
-def prune(older_than: float, as_json: bool) -> None:
+@options.how
+def prune(older_than: float, **chosen: bool) -> None:
     """Forget rows that finished so many days ago. Relays do it by themselves after OUTBOX_KEEP."""
+    how, age = How(**chosen), timedelta(days=older_than)
     with _outbox() as operating:
-        total = operating.prune(timedelta(days=older_than))
-    click.get_current_context().meta[DONE] = total
-    switched(as_json, f"Forgot {counted(total, 'row')}.", action="prune", done=total)
+        total = operating.prunable(age)
+        if not total:
+            nothing("no row finished so long ago")
+        if how.dry_run:
+            report("forget", "forgot", how, total, 0, "row")
+            return
+
+        def forget(progress: Callable[[int, int], object]) -> int:
+            return int(operating.prune(age, lambda done: progress(done, total)))
+
+        done = with_progress("forget", total, how, forget, "row")
+        report("forget", "forgot", how, done, 0, "row")
 
 
 @outbox.command("create-table")

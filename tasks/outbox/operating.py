@@ -7,12 +7,12 @@
 All of these raise NoOutbox when no database is known, and Unreachable when it did not answer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 
 from kombu.utils.json import loads
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
@@ -86,12 +86,20 @@ def publish_again(job_id: str, *, wait: bool = True) -> None:
             publisher.publish(again)
 
 
-def prune(older_than: timedelta) -> int:
-    """Forget what finished so long ago; return how many rows. In small steps."""
+def prunable(older_than: timedelta) -> int:
+    """Return how many rows finished so long ago."""
+    with _answering(), Session(database.engine()) as session:
+        old = OutboxRow.finished_at < rows.now() - older_than
+        return session.scalar(select(func.count()).where(old)) or 0
+
+
+def prune(older_than: timedelta, on_progress: Callable[[int], object] = lambda _: None) -> int:
+    """Forget what finished so long ago; return how many rows. In small steps, each reported."""
     total = 0
     with _answering():
         while step := rows.prune(database.engine(), older_than, older_than):
             total += step
+            on_progress(total)
     return total
 
 

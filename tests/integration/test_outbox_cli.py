@@ -81,8 +81,13 @@ def test_rows_can_be_counted_listed_shown_and_published_again(
         .exit_code
     )
     assert queued(valkey, queue) == []
-    assert json.loads(run("prune", "--older-than", "0", "--json").output)["done"] >= 1
+    old = ("prune", "--older-than", "0", "--json")
+    would = json.loads(run(*old, "--dry-run").output)
+    assert operating.find(job_id) is not None
+    assert json.loads(run(*old, "--yes").output) == {**would, "dry_run": False}
+    assert would["done"] >= 1
     assert operating.find(job_id) is None
+    assert run(*old, "--yes").exit_code == 1
     assert run("create-table").exit_code == 0
 
 
