@@ -15,7 +15,7 @@ They change what is shown, never what is sent: a job gets its data as they are.
 import re
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 HIDDEN = "***"
@@ -23,6 +23,9 @@ HIDDEN = "***"
 
 LONGEST = 100_000
 """Characters of one text that are looked through; of a longer one, the rest is left out."""
+
+MOST_NAMES = 1_000
+"""Names that are remembered, with whether their values are hidden."""
 
 _MAIL = re.compile(r"[\w.+%'-]{1,64}@((?:[\w-]{1,63}\.){1,8}[\w-]{2,63})")
 _URL = re.compile(r"(\b[a-zA-Z][a-zA-Z0-9+.-]{0,30}://[^\s/:@'\"]{0,200}):([^\s/@'\"]{1,500})@")
@@ -52,12 +55,17 @@ class Masking:
             rf"(^[\w\-]{{0,64}}(?:{some})[\w\-]{{0,64}}:[ \t]{{1,3}})(?P<value>\S.*)$",
             re.IGNORECASE | re.MULTILINE,
         )
+        # Jobs have few names, and each of them again and again.
+        self._hides_text = lru_cache(MOST_NAMES)(self._has_word)
         # A worker is named like a mail address, after its machine.
         self._own_host = socket.gethostname().lower()
 
     def hides(self, name: object) -> bool:
         """Tell whether a value of this name is hidden."""
-        lowered = str(name).lower()
+        return self._hides_text(name) if type(name) is str else self._has_word(str(name))
+
+    def _has_word(self, text: str) -> bool:
+        lowered = text.lower()
         return any(word in lowered for word in self._words)
 
     def value(self, value: Any) -> Any:  # noqa: ANN401 (any JSON, of the same shape)
@@ -81,7 +89,7 @@ class Masking:
             text = _URL.sub(rf"\1:{HIDDEN}@", text)
         if "@" in text:
             text = _MAIL.sub(self._mail, text)
-        if self._words and (":" in text or "=" in text) and self.hides(text):
+        if self._words and (":" in text or "=" in text) and self._has_word(text):
             text = self._entry.sub(_with_its_quotes, text)
             text = self._assignment.sub(_with_its_quotes, text)
             text = self._header.sub(_with_its_quotes, text)

@@ -5,7 +5,7 @@ What events, Flower and logs show of a job's data is masked where its message is
 message goes to a `Sender` where Celery has been given one: see `tasks/broker/sender.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from inspect import signature
 from typing import Any
@@ -13,12 +13,14 @@ from typing import Any
 from celery.app.amqp import AMQP as CeleryAMQP  # noqa: N811 (the same name, on purpose)
 from celery.utils.saferepr import saferepr
 
-from config.masking import HIDDEN, rules
+from config.masking import HIDDEN, Masking, rules
 from tasks.along import headers_along
 from tasks.broker.pattern import Draft
 from tasks.broker.sender import Sender
 
 _PLAIN = frozenset({int, float, bool, type(None)})
+
+_HIDDEN = f"'{HIDDEN}'"
 
 
 class AMQP(CeleryAMQP):
@@ -53,14 +55,23 @@ class AMQP(CeleryAMQP):
         kwargsrepr: str | None = None,
     ) -> tuple[str, str]:
         """Return the texts that are shown of the arguments, where the caller has none."""
-        levels = self.app.conf.task_repr_maxlevels
         if argsrepr is None:
-            shown = self._shown_arguments(name, args) if args else ()
-            argsrepr = short_repr(shown, self.argsrepr_maxsize, levels)
+            if args:
+                shown = self._shown_arguments(name, args)
+                argsrepr = short_repr(shown, self.argsrepr_maxsize, self._levels)
+            else:
+                argsrepr = "()"
         if kwargsrepr is None:
-            shown = rules().value(kwargs) if kwargs else {}
-            kwargsrepr = short_repr(shown, self.kwargsrepr_maxsize, levels)
+            kwargsrepr = self.kwargs_repr(kwargs) if kwargs else "{}"
         return argsrepr, kwargsrepr
+
+    def kwargs_repr(self, kwargs: Mapping[str, Any]) -> str:
+        """Return the text that is shown of named arguments."""
+        return short_repr(kwargs, self.kwargsrepr_maxsize, self._levels, rules())
+
+    @property
+    def _levels(self) -> int:
+        return self.app.quick.prepared.repr_levels  # type: ignore[no-any-return] # the app's
 
     def _shown_arguments(self, name: str, args: Sequence[Any]) -> object:
         """Return what is shown of positional arguments.
@@ -104,42 +115,52 @@ def _parameters(body: Callable[..., object]) -> tuple[str, ...]:
     return tuple(signature(body).parameters)
 
 
-def short_repr(value: object, longest: int, levels: int) -> str:
-    """Return what Celery's `saferepr` returns.
+def short_repr(value: object, longest: int, levels: int, hiding: Masking | None = None) -> str:
+    """Return what Celery's `saferepr` returns of the value, or of what `hiding` leaves of it.
 
-    It takes its time even for a few numbers and short texts, which is what jobs are called with.
+    Both take their time even for a few numbers and short texts, which is what jobs are called with.
     """
-    texts: list[str] | None
-    if type(value) is dict:
-        names, parts = _plain_texts(value), _plain_texts(value.values())
-        texts = (
-            [f"{n}: {p}" for n, p in zip(names, parts, strict=True)] if names and parts else None
-        )
-        opened, closed = "{", "}"
-    elif type(value) is tuple:
-        texts = _plain_texts(value)
-        opened, closed = "(", ",)" if len(value) == 1 else ")"
-    elif type(value) is list:
-        texts = _plain_texts(value)
-        opened, closed = "[", "]"
-    else:
-        texts = None
-    if texts is not None and levels > 0:
-        found = f"{opened}{', '.join(texts)}{closed}"
-        if len(found) < longest:
-            return found
-    return str(saferepr(value, longest, maxlevels=levels))
+    found: str | None = None
+    if levels > 0:
+        if type(value) is dict:
+            found = _text_of_dict(value, hiding)
+        elif type(value) in (tuple, list):
+            found = _text_of_list(value, hiding)
+    if found is not None and len(found) < longest:
+        return found
+    shown = value if hiding is None else hiding.value(value)
+    return str(saferepr(shown, longest, maxlevels=levels))
 
 
-def _plain_texts(values: Any) -> list[str] | None:  # noqa: ANN401 (any iterable)
-    """Return the texts of the values; None if one of them is neither a number nor a text."""
-    texts = []
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            texts.append("'" + value.replace("'", "\\'") + "'")
-        elif kind in _PLAIN:
-            texts.append(str(value))
+def _text_of_dict(value: dict[Any, Any], hiding: Masking | None) -> str | None:
+    """Return its text; None if there is something else in it than numbers and texts."""
+    parts = []
+    for name, part in value.items():
+        named = _plain_text(name, None)
+        if hiding is not None and part is not None and hiding.hides(name):
+            text: str | None = _HIDDEN
         else:
+            text = _plain_text(part, hiding)
+        if named is None or text is None:
             return None
-    return texts
+        parts.append(f"{named}: {text}")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _text_of_list(value: Any, hiding: Masking | None) -> str | None:  # noqa: ANN401 (a tuple or a list)
+    texts = [_plain_text(part, hiding) for part in value]
+    if None in texts:
+        return None
+    inner = ", ".join(texts)  # type: ignore[arg-type] # none is None
+    if type(value) is list:
+        return f"[{inner}]"
+    return f"({inner},)" if len(texts) == 1 else f"({inner})"
+
+
+def _plain_text(value: object, hiding: Masking | None) -> str | None:
+    """Return the text of a value; None if it is neither a number nor a text."""
+    if type(value) is str:
+        if hiding is not None:
+            value = hiding.text(value)
+        return "'" + value.replace("'", "\\'") + "'"
+    return str(value) if type(value) in _PLAIN else None

@@ -74,6 +74,8 @@ class ClaimingChannel(kombu_redis.Channel):
         self._servers: WeakKeyDictionary[redis.ConnectionPool, bool] = WeakKeyDictionary()
         self.declared: dict[int, object] = {}
         """Queues and exchanges that a sender has declared, by their `id`."""
+        self.routes: dict[object, str] = {}
+        """The keys of each pattern that messages were made from, as words of a command."""
         self._turn_is_planned = False
         self._may_be_more = False
         self._waits_for_bell = False
@@ -182,7 +184,7 @@ class ClaimingChannel(kombu_redis.Channel):
             super()._put(queue, message, **kwargs)
             self._ring(queue, kwargs.get("_publish_batch"))
             return
-        self._publish(self.keys_of(queue, message), [1, 0, dumps(message)])
+        self._publish(self.keys_of(queue, message), [1, 0, "", "", dumps(message)])
 
     def keys_of(self, queue: str, message: dict[str, Any]) -> list[str]:
         """Return the keys of the list that the message goes to, and of its queue."""

@@ -15,12 +15,25 @@ import redis
 Word = str | bytes | int | float
 
 
+def word(text: str) -> str:
+    """Return a text as one word of a command."""
+    size = len(text) if text.isascii() else len(text.encode())
+    return f"${size}\r\n{text}\r\n"
+
+
 class Text:
     """The text of a script, and the digest that the server knows it by."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.called = word("EVALSHA") + word(self.digest)
+        """The first two words of a command that runs it."""
+        self._given = (word("EVAL") + word(text)).encode()
+
+    def given(self, command: bytes) -> bytes:
+        """Return the command with the script itself in it, for a server that does not know it."""
+        return command.replace(self.called.encode(), self._given, 1)
 
 
 class Wire:
@@ -89,6 +102,33 @@ class Wire:
                 except redis.exceptions.ResponseError as error:
                     answers[number] = error
         return answers
+
+    def send(self, script: Text, commands: Sequence[bytes]) -> None:
+        """Send commands that run the script, in one trip and once: nothing is tried again.
+
+        The server does each of them or refuses it, whatever becomes of the others.
+
+        Raises:
+            redis.RedisError: when the server refused one, or did not answer in time.
+
+        """
+        connection = self._ready()
+        connection.send_packed_command(commands, check_health=False)
+        unknown: list[bytes] = []
+        refused: redis.exceptions.ResponseError | None = None
+        for command in commands:
+            try:
+                connection.read_response()
+            except redis.exceptions.NoScriptError:
+                # Nothing has been done yet.
+                unknown.append(script.given(command))
+            except redis.exceptions.ResponseError as error:
+                refused = refused or error
+        if unknown:
+            # This runs it, and has the server keep it.
+            self.send(script, unknown)
+        if refused is not None:
+            raise refused
 
     def _ready(self) -> Any:  # noqa: ANN401 (any of redis-py's connections)
         """Return the connection. One that the server has closed meanwhile is made again first."""

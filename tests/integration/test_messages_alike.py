@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from redis.client import PubSub
 
 from config import logging as log_fields
+from config.masking import Masking
 from tasks.amqp import short_repr
 from tasks.celery import app
 from tasks.tracing import HEADER
@@ -28,9 +29,11 @@ from tests.support.valkey import Valkey
 
 QUEUE = "low"
 JOB = "0d5c6ed6-5ea3-4c3e-8e7c-0a6f4d6ff9a1"
+HIDING = Masking(["word", "user"])
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
-texts = st.text(max_size=8) | st.sampled_from(["it's", 'a "word"', "100 %", "%(id)s", "ü\n\\"])
+some = ["it's", 'a "word"', "100 %", "%(id)s", "ü\n\\", "user", "word: secret", "ada@example.com"]
+texts = st.text(max_size=8) | st.sampled_from(some)
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 others = st.uuids() | st.decimals(allow_nan=False) | st.datetimes() | st.binary(max_size=4)
 values = st.recursive(
@@ -97,6 +100,11 @@ def sent(server: Valkey, listener: PubSub, call: Callable[[], None]) -> Sent:
     return name, alike(message), alike(event["data"]), mark, bell
 
 
+def masked_saferepr(value: object, longest: int, levels: int, hiding: Masking | None = None) -> str:
+    """Return the text of the arguments, made by Celery of what the masks leave."""
+    return str(saferepr(hiding.value(value) if hiding else value, longest, levels))
+
+
 def alike(message: bytes) -> str:
     """Return the text with what is drawn anew for each message taken out, its body readable."""
     text = re.sub(r'"delivery_tag": "[-0-9a-f]{36}"', "TAG", message.decode())
@@ -151,7 +159,7 @@ def test_each_message_is_the_one_that_celery_would_have_sent(
     def as_celery() -> None:
         with (
             app.producer_pool.acquire(block=True) as producer,
-            patch("tasks.amqp.short_repr", saferepr),
+            patch("tasks.amqp.short_repr", masked_saferepr),
         ):
             send(**{**given_options, "producer": producer})
 
@@ -174,6 +182,8 @@ def test_the_text_of_arguments_is_that_of_celery(value: object) -> None:
     for longest in (20, 1024):
         for levels in (0, 1, 3):
             assert short_repr(value, longest, levels) == saferepr(value, longest, levels)
+            shown = masked_saferepr(value, longest, levels, HIDING)
+            assert short_repr(value, longest, levels, HIDING) == shown
     if isinstance(value, list):
         assert short_repr(tuple(value), 1024, 3) == saferepr(tuple(value), 1024)
 
