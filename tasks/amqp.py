@@ -5,7 +5,7 @@ What events, Flower and logs show of a job's data is masked where its message is
 message goes to a `Sender` where Celery has been given one: see `tasks/broker/sender.py`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from inspect import signature
 from typing import Any
@@ -53,25 +53,21 @@ class AMQP(CeleryAMQP):
         kwargs: Any,  # noqa: ANN401
         argsrepr: str | None = None,
         kwargsrepr: str | None = None,
+        levels: int | None = None,
     ) -> tuple[str, str]:
-        """Return the texts that are shown of the arguments, where the caller has none."""
+        """Return the texts that are shown of the arguments, where the caller has none.
+
+        Of values inside of others, `levels` are shown, or as many as the settings say.
+        """
+        if levels is None:
+            levels = self.app.quick.prepared.repr_levels
         if argsrepr is None:
-            if args:
-                shown = self._shown_arguments(name, args)
-                argsrepr = short_repr(shown, self.argsrepr_maxsize, self._levels)
-            else:
-                argsrepr = "()"
+            shown = self._shown_arguments(name, args) if args else ()
+            argsrepr = short_repr(shown, self.argsrepr_maxsize, levels) if args else "()"
         if kwargsrepr is None:
-            kwargsrepr = self.kwargs_repr(kwargs) if kwargs else "{}"
+            longest = self.kwargsrepr_maxsize
+            kwargsrepr = short_repr(kwargs, longest, levels, rules()) if kwargs else "{}"
         return argsrepr, kwargsrepr
-
-    def kwargs_repr(self, kwargs: Mapping[str, Any]) -> str:
-        """Return the text that is shown of named arguments."""
-        return short_repr(kwargs, self.kwargsrepr_maxsize, self._levels, rules())
-
-    @property
-    def _levels(self) -> int:
-        return self.app.quick.prepared.repr_levels  # type: ignore[no-any-return] # the app's
 
     def _shown_arguments(self, name: str, args: Sequence[Any]) -> object:
         """Return what is shown of positional arguments.
@@ -136,14 +132,15 @@ def _text_of_dict(value: dict[Any, Any], hiding: Masking | None) -> str | None:
     """Return its text; None if there is something else in it than numbers and texts."""
     parts = []
     for name, part in value.items():
-        named = _plain_text(name, None)
-        if hiding is not None and part is not None and hiding.hides(name):
+        if type(name) is not str:
+            return None
+        if part is not None and hiding is not None and hiding.hides(name):
             text: str | None = _HIDDEN
         else:
             text = _plain_text(part, hiding)
-        if named is None or text is None:
+        if text is None:
             return None
-        parts.append(f"{named}: {text}")
+        parts.append(f"{_quoted(name)}: {text}")
     return f"{{{', '.join(parts)}}}"
 
 
@@ -162,5 +159,9 @@ def _plain_text(value: object, hiding: Masking | None) -> str | None:
     if type(value) is str:
         if hiding is not None:
             value = hiding.text(value)
-        return "'" + value.replace("'", "\\'") + "'"
+        return _quoted(value)
     return str(value) if type(value) in _PLAIN else None
+
+
+def _quoted(text: str) -> str:
+    return "'" + (text.replace("'", "\\'") if "'" in text else text) + "'"

@@ -24,6 +24,7 @@ class Prepared:
         self._conf = app.conf
         self._changes = dict(self._conf.changes or {})
         self._pid = os.getpid()
+        self.amqp: Any = app.amqp
         self.repr_levels: int = self._conf.task_repr_maxlevels
         self.inherits_priority = bool(self._conf.task_inherit_parent_priority)
         self.is_eager = bool(self._conf.task_always_eager)
@@ -85,7 +86,8 @@ class PlainCall:
         """Look at a task; None if Celery does more for it than can be prepared."""
         kind_of_task = type(task)
         is_usual = (
-            kind_of_task.shadow_name is Task.shadow_name
+            task._backend is None  # noqa: SLF001 (as apply_async does)
+            and kind_of_task.shadow_name is Task.shadow_name
             and kind_of_task.AsyncResult is Task.AsyncResult
             and task._dump_pydantic_arguments is None  # noqa: SLF001 (as apply_async does)
             and not task.__v2_compat__
@@ -99,6 +101,7 @@ class PlainCall:
         return (
             task._exec_options is self._exec_options  # noqa: SLF001 (as apply_async does)
             and task.ignore_result is self._ignores
+            and task._backend is None  # noqa: SLF001 (likewise)
         )
 
 

@@ -23,7 +23,9 @@ class Putter:
 
     def __init__(self, app: Any, batch: Batch, name: str, options: Mapping[str, Any]) -> None:  # noqa: ANN401 (the app)
         self._app = app
+        self._clock = app.clock
         self._quick: Quick = app.quick
+        self._prepared = self._quick.prepared
         self._batch = batch
         self._name = name
         self._options = options
@@ -43,7 +45,7 @@ class Putter:
 
         """
         batch = self._batch
-        if batch.count == 0:
+        if batch.count == 0 or self._pattern is None:
             self._begin_trip()
         pattern = self._pattern
         if pattern is None or type(data) is not dict:
@@ -57,16 +59,19 @@ class Putter:
             self._until = now + ALONG_SECONDS
             values["more"] = as_more(headers_along(self._options.get("headers")))
         values["id"] = values["root_id"] = quote(job_id)
-        values["kwargsrepr"] = quote(self._app.amqp.kwargs_repr(data))
-        message, event = pattern.fill(values, pattern.body_of((), data), self._app.clock)
+        prepared = self._prepared
+        _, shown = prepared.amqp.reprs(self._name, (), data, "()", None, prepared.repr_levels)
+        values["kwargsrepr"] = quote(shown)
+        message, event = pattern.fill(values, pattern.body_of((), data), self._clock)
         told = (pattern.event, event) if pattern.event else None
-        marked = [job_id] if self._is_marked else ()
+        marked = (job_id,) if self._is_marked else ()
         batch.put(batch.channel, self._keys, message, marked, told)
 
     def _begin_trip(self) -> None:
         """Look whether there is a pattern to send by; without one, each job is sent as ever."""
         self._pattern, options = None, self._options
-        pattern = self._quick.prepared.pattern_of(self._kind)
+        self._prepared = self._quick.prepared
+        pattern = self._prepared.pattern_of(self._kind)
         is_heard = (
             signals.before_task_publish.receivers
             or signals.after_task_publish.receivers

@@ -61,17 +61,19 @@ class Quick:
         prepared = self.prepared
         plain = prepared.plain_call_of(task)
         pattern = prepared.pattern_of(plain.kind) if plain else None
-        if plain is None or pattern is None or not self.may_use_patterns(args, kwargs):
+        if plain is None or pattern is None or not self._may_use(prepared, args, kwargs):
             return None
         soft, hard = task.soft_time_limit, task.time_limit
         if soft and hard and soft > hard:
             return None
         if task.typing:
             task.__header__(*(args or ()), **(kwargs or {}))
-        refuse_envelopes(args, task.name)
-        refuse_envelopes(kwargs, task.name)
+        if args:
+            refuse_envelopes(args, task.name)
+        if kwargs:
+            refuse_envelopes(kwargs, task.name)
         options = plain.options if task_id is None else {**plain.options, "task_id": task_id}
-        return self._send_by(pattern, task.name, args, kwargs, options, self.at_once)
+        return self._send_by(prepared, pattern, task.name, args, kwargs, options, self.at_once)
 
     def send(
         self,
@@ -93,28 +95,29 @@ class Quick:
             way: at once, or with a batch.
 
         """
-        kind = kind_of(name, options)
-        pattern = self.prepared.pattern_of(kind)
-        if pattern is not None and self.may_use_patterns(args, kwargs):
-            return self._send_by(pattern, name, args, kwargs, options, way)
+        prepared, kind = self.prepared, kind_of(name, options)
+        pattern = prepared.pattern_of(kind)
+        if pattern is not None and self._may_use(prepared, args, kwargs):
+            return self._send_by(prepared, pattern, name, args, kwargs, options, way)
         sender = Sender(self.app, way, kind)
         result = as_celery(name, args, kwargs, **{**options, "producer": sender})
         if kind is not None and sender.pattern is not None:
-            self.prepared.learn(kind, sender.pattern)
+            prepared.learn(kind, sender.pattern)
         return result
 
-    def may_use_patterns(self, args: object, kwargs: object) -> bool:
-        """Tell whether a call with these arguments can be sent without Celery, as things are."""
+    def _may_use(self, prepared: Prepared, args: object, kwargs: object) -> bool:
+        """Tell whether a call with these arguments can be sent by a pattern, as things are."""
         # Celery says what is wrong with other arguments.
         return (
             isinstance(args, (list, tuple, type(None)))
             and isinstance(kwargs, (dict, type(None)))
             and not signals.task_sent.receivers
-            and not (self.prepared.inherits_priority and self.app.current_worker_task)
+            and not (prepared.inherits_priority and self.app.current_worker_task)
         )
 
     def _send_by(
         self,
+        prepared: Prepared,
         pattern: Pattern,
         name: str,
         args: Args,
@@ -129,7 +132,7 @@ class Quick:
             parent_id = parent.request.id
             root_id = parent.request.root_id or parent_id
         given = options.get("argsrepr"), options.get("kwargsrepr")
-        argsrepr, kwargsrepr = app.amqp.reprs(name, args, kwargs, *given)
+        argsrepr, kwargsrepr = prepared.amqp.reprs(name, args, kwargs, *given, prepared.repr_levels)
         headers = headers_along(options.get("headers"))
         call = Call(
             *(job_id, args or (), kwargs or {}, argsrepr, kwargsrepr),

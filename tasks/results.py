@@ -26,7 +26,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -261,7 +261,6 @@ class JobResults(RedisBackend):
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
         super().__init__(*args, app=app, **kwargs)
-        self._mark_form: Marks | None = None
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
         self.circuit = Circuit()
@@ -286,15 +285,14 @@ class JobResults(RedisBackend):
         else:
             self.mark([task_id])
 
+    @cached_property
     def marks(self) -> Marks:
-        """Return what marks jobs as waiting since now."""
-        if self._mark_form is None:
-            mark = self._meta(_ANY_ID, None, states.PENDING, enqueued_at=_ANY_TIME)
-            before, _, after = str(bytes_to_str(mark)).partition(json.dumps(_ANY_ID))
-            prefix = str(bytes_to_str(self.task_keyprefix))
-            self._mark_form = Marks(prefix, before, after, UNFINISHED_EXPIRES)
-        now = self._mark_form.after.replace(json.dumps(_ANY_TIME), repr(time()))
-        return self._mark_form._replace(after=now)
+        """What marks jobs as waiting."""
+        mark = self._meta(_ANY_ID, None, states.PENDING, enqueued_at=_ANY_TIME)
+        before, after = str(bytes_to_str(mark)).split(json.dumps(_ANY_ID))
+        between, end = after.split(json.dumps(_ANY_TIME))
+        prefix = str(bytes_to_str(self.task_keyprefix))
+        return Marks(prefix, (before, between, end), UNFINISHED_EXPIRES)
 
     def mark(self, task_ids: Sequence[str]) -> None:
         """Mark jobs as waiting, in one trip.
@@ -303,7 +301,7 @@ class JobResults(RedisBackend):
             Unreachable: when the result backend did not answer; some may be marked.
 
         """
-        marks = self.marks()
+        marks = self.marks
         try:
             with self.circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:

@@ -1,12 +1,13 @@
 """Two ways of sending messages that are made: each at once, and many together in one trip."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Self
 
 from tasks.broker.channel import ClaimingChannel
-from tasks.broker.command import PUBLISH, Content
+from tasks.broker.command import PUBLISH, Content, packed
 from tasks.broker.connections import Taken, declare
+from tasks.broker.marks import Marks
 from tasks.broker.pattern import Pattern
 from tasks.broker.told import EventForm
 from tasks.broker.wire import word
@@ -15,7 +16,7 @@ from tasks.errors import Unreachable
 
 _MOST_ROUTES = 1_000
 
-_Told = tuple[EventForm, str]
+Told = tuple[EventForm, str]
 """An event, and the form that it is told in."""
 
 
@@ -36,8 +37,8 @@ class AtOnce:
         keys: str,
         message: str,
         marked: Sequence[str],
-        told: _Told | None = None,
-        published: Iterable[tuple[str, str]] = (),
+        told: Told | None = None,
+        published: Sequence[str] = (),
     ) -> None:
         """Send a message, the ids of jobs to be marked, and the message's event.
 
@@ -47,16 +48,19 @@ class AtOnce:
             message: as it goes to its list.
             marked: the ids.
             told: the event, if it was made from a pattern.
-            published: else, each channel with what is published there.
+            published: else, each channel with what is published there, as two words.
 
         Raises:
             redis.RedisError: when the server refused it or did not answer in time.
             Unreachable: when the results are kept elsewhere, and the server there did not answer.
 
         """
-        content = Content(keys)
-        _add(content, message, marked, told, published)
-        send(self.app, channel, [content])
+        pairs = told[0].single.words(told[1]) if told else published
+        messages = (word(message),)
+        _send(
+            *(self.app, channel, marked),
+            lambda marks: [packed(keys, messages, marked, marks, pairs)],
+        )
 
 
 class Batch:
@@ -82,14 +86,17 @@ class Batch:
         keys: str,
         message: str,
         marked: Sequence[str],
-        told: _Told | None = None,
-        published: Iterable[tuple[str, str]] = (),
+        told: Told | None = None,
+        published: Sequence[str] = (),
     ) -> None:
         """Put a message in, to be sent by `flush`. As `AtOnce.put`."""
         content = self._lists.get(keys)
         if content is None:
             content = self._lists[keys] = Content(keys)
-        _add(content, message, marked, told, published)
+        content.add(message, marked)
+        if told is not None:
+            content.tell(*told)
+        content.publish(published)
         self.count += 1
         self.size += len(message)
 
@@ -98,10 +105,15 @@ class Batch:
 
         All that goes to one list is queued, marked and told of in one step. Raises as `AtOnce.put`.
         """
-        lists, self._lists = self._lists, {}
+        contents = list(self._lists.values())
+        self._lists = {}
         self.count = self.size = 0
-        if lists:
-            send(self.app, self.channel, list(lists.values()))
+        if contents:
+            marked = [job_id for content in contents for job_id in content.ids]
+            _send(
+                *(self.app, self.channel, marked),
+                lambda marks: [content.packed(marks) for content in contents],
+            )
 
     def __enter__(self) -> Self:
         self.channel = self._stack.enter_context(Taken(self.app, self._acquire_timeout))
@@ -111,44 +123,31 @@ class Batch:
         self._stack.close()
 
 
-def _add(
-    content: Content,
-    message: str,
+def _send(
+    app: Any,  # noqa: ANN401 (see above)
+    channel: ClaimingChannel,
     marked: Sequence[str],
-    told: _Told | None,
-    published: Iterable[tuple[str, str]],
+    commands: Callable[[Marks | None], Sequence[bytes]],
 ) -> None:
-    content.add(message, marked)
-    if told is not None:
-        content.tell(*told)
-    content.publish(published)
-
-
-def send(app: Any, channel: ClaimingChannel, contents: Sequence[Content]) -> None:  # noqa: ANN401 (see above)
-    """Send what goes to some lists, in one trip; before it, set marks that are kept elsewhere.
+    """Send commands in one trip, with the marks in them; before them if those are kept elsewhere.
 
     Raises:
         redis.RedisError: when the server refused some of it or did not answer in time.
         Unreachable: when the results are kept elsewhere, and the server there did not answer.
 
     """
-    backend = app.backend
-    marked = [job for content in contents for job in content.marked]
-    if not marked:
-        channel.wire.send(PUBLISH, [content.packed(None) for content in contents])
+    backend = app.backend if marked else None
+    if backend is not None and channel.shares_server_with(backend):
+        try:
+            with backend.circuit:
+                channel.wire.send(PUBLISH, commands(backend.marks))
+        except CircuitOpen as error:
+            advice = "the job was not queued; schedule it again later"
+            raise Unreachable(str(error), advice) from error
         return
-    if not channel.is_server_of(backend.client.connection_pool):
+    if backend is not None:
         backend.mark(marked)
-        channel.wire.send(PUBLISH, [content.packed(None) for content in contents])
-        return
-    marks = backend.marks()
-    commands = [content.packed(marks) for content in contents]
-    try:
-        with backend.circuit:
-            channel.wire.send(PUBLISH, commands)
-    except CircuitOpen as error:
-        advice = "the job was not queued; schedule it again later"
-        raise Unreachable(str(error), advice) from error
+    channel.wire.send(PUBLISH, commands(None))
 
 
 def words(keys: Iterable[str]) -> str:

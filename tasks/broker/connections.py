@@ -1,6 +1,5 @@
 """A connection out of the app's pool, for one step, and what is declared over it."""
 
-from queue import Empty
 from types import TracebackType
 from typing import Any
 
@@ -51,14 +50,12 @@ class Taken:
         pool = self._pool
         if not pool.limit or pool._closed:  # noqa: SLF001 (as the pool's own)
             return None
-        try:
-            found = pool._resource.get_nowait()  # noqa: SLF001 (likewise)
-        except Empty:
-            return None
-        if type(found) is not PooledConnection:
-            # A place for one that is yet to be made.
-            pool._resource.put_nowait(found)  # noqa: SLF001 (likewise)
-            return None
+        free = pool._resource  # noqa: SLF001 (likewise)
+        with free.mutex:
+            # The others are places for those that are yet to be made.
+            if not free.queue or type(free.queue[-1]) is not PooledConnection:
+                return None
+            found = free.queue.pop()
         pool._dirty.add(found)  # noqa: SLF001 (likewise)
         return found
 

@@ -8,6 +8,7 @@ from kombu.entity import maybe_delivery_mode
 
 from tasks.broker.channel import ClaimingChannel
 from tasks.broker.jsontext import dumps
+from tasks.broker.wire import word
 
 _OTHERS = frozenset({"mandatory", "immediate", "content_type", "content_encoding"})
 """Options of kombu's producer that are not covered."""
@@ -89,7 +90,7 @@ class EventTaker:
         headers = options["headers"]
         return message_of(self._channel, self.body, key, headers, properties, exchange=exchange)
 
-    def texts(self) -> list[tuple[str, str]]:
-        """Return each channel with what is published there."""
-        text = dumps(self.message())
-        return [(topic, text) for topic in self.topics]
+    def words(self) -> list[str]:
+        """Return each channel with what is published there: two words of a command."""
+        text = word(dumps(self.message()))
+        return [word(topic) + text for topic in self.topics]

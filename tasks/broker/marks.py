@@ -1,21 +1,32 @@
 """How jobs are marked as waiting, in the results' own form."""
 
-from typing import NamedTuple
+from time import time
 
 from tasks.broker.jsontext import quote
+from tasks.broker.wire import word
 
 
-class Marks(NamedTuple):
-    """What makes a mark of a job's id. It is to be set where nothing is stored."""
+class Marks:
+    """What makes marks of jobs' ids. A mark is to be set where nothing is stored."""
 
-    prefix: str
-    """What stands before the id in the mark's key."""
-    before: str
-    """The mark's JSON up to the id."""
-    after: str
-    """And behind it."""
-    seconds: int
-    """How long it is kept."""
+    def __init__(self, prefix: str, parts: tuple[str, str, str], seconds: int) -> None:
+        """Take the form of a mark.
+
+        Args:
+            prefix: what stands before the id in the mark's key.
+            parts: the mark's JSON before the id, between that and the time, and behind it.
+            seconds: how long it is kept.
+
+        """
+        self.prefix = prefix
+        self.seconds = seconds
+        before, self._between, self._end = parts
+        self._before = before
+        self._words = word(str(seconds)) + word(before)
+
+    def words(self) -> str:
+        """Return the arguments of `scripts.PUBLISH` for jobs that wait since now."""
+        return self._words + word(f"{self._between}{time()!r}{self._end}")
 
     def key(self, job_id: str) -> str:
         """Return the mark's key."""
@@ -23,4 +34,4 @@ class Marks(NamedTuple):
 
     def value(self, job_id: str) -> str:
         """Return what is stored there."""
-        return f"{self.before}{quote(job_id)}{self.after}"
+        return f"{self._before}{quote(job_id)}{self._between}{time()!r}{self._end}"

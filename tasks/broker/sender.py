@@ -111,11 +111,11 @@ class Sender(Marker):
         fields: dict[str, Any],
     ) -> None:
         declare(channel, options.get("declare"))
-        published: list[tuple[str, str]] = []
+        published: list[str] = []
         if fields:
             taker = EventTaker(channel)
             _dispatcher(self.app).publish("task-sent", fields, taker)
-            published = taker.texts()
+            published = taker.words()
         keys = words(channel.keys_of(queue, message))
         self._way.put(channel, keys, dumps(message), self.marked, published=published)
         if self.draft is not None and self.draft.headers:

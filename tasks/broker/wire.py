@@ -6,6 +6,7 @@ That costs several times what the command itself does.
 
 import hashlib
 import os
+import select
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -19,6 +20,14 @@ def word(text: str) -> str:
     """Return a text as one word of a command."""
     size = len(text) if text.isascii() else len(text.encode())
     return f"${size}\r\n{text}\r\n"
+
+
+_NUMBERS = [word(str(number)) for number in range(1_100)]
+
+
+def number(value: int) -> str:
+    """Return a count as one word of a command."""
+    return _NUMBERS[value] if value < len(_NUMBERS) else word(str(value))
 
 
 class Text:
@@ -53,6 +62,8 @@ class Wire:
         self._unchecked = unchecked
         self._used = 0.0
         self._connection: Any = None
+        self._socket: Any = None
+        self._poll = select.poll()
 
     def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
         """Run the script, and return its answer. It is sent once: nothing is tried again.
@@ -139,14 +150,18 @@ class Wire:
         before, self._used = self._used, monotonic()
         if connection.is_connected and self._used - before < self._unchecked:
             return connection
-        try:
-            is_usable = connection.is_connected and not connection.can_read()
-        except (redis.ConnectionError, redis.TimeoutError, OSError):
-            is_usable = False
-        if not is_usable:
-            connection.disconnect()
-            connection.connect()
+        if connection.is_connected and not self._has_news(connection._sock):  # noqa: SLF001 (redis-py's own way asks more)
+            return connection
+        connection.disconnect()
+        connection.connect()
         return connection
+
+    def _has_news(self, socket: Any) -> bool:  # noqa: ANN401 (with or without TLS)
+        """Tell whether there is something to read that nobody has asked for: its end, mostly."""
+        if socket is not self._socket:
+            self._socket, self._poll = socket, select.poll()
+            self._poll.register(socket, select.POLLIN)
+        return bool(self._poll.poll(0))
 
 
 def _ask(connection: Any, *command: Word) -> Any:  # noqa: ANN401 (redis-py's)

@@ -6,6 +6,7 @@ message is made alike before the comparison: tags, the clock, and how long a mes
 
 import base64
 import json
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,7 +14,8 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from celery import signals
+from celery import Celery, Task, signals
+from celery.result import AsyncResult
 from celery.utils.saferepr import saferepr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -245,3 +247,45 @@ def test_a_change_of_the_settings_shows_in_the_next_message(
     assert last["headers"]["argsrepr"] == "([[...]], 2)"
     assert listener.get_message(timeout=10) is not None
     assert listener.get_message(timeout=0) is None
+
+
+def test_what_tracers_put_around_celerys_functions_is_called_for_each_job(server: Valkey) -> None:
+    def send() -> None:
+        jobs.add.delay(first=1, second=2)
+
+    send()
+    for owner, name in ((Task, "apply_async"), (Celery, "send_task")):
+        around: Any = getattr(owner, name)
+        with patch.object(owner, name, autospec=True, side_effect=around) as called:
+            send()
+            send()
+        assert called.call_count == 2
+    server.client.delete("default", "default.bell")
+
+
+def test_a_route_that_looks_at_the_data_is_asked_for_each_job(server: Valkey) -> None:
+    def route(_name: str, _args: object, kwargs: dict[str, Any], *_: Any, **__: Any) -> str:
+        return QUEUE if kwargs["first"] else "default"
+
+    routes = app.conf.task_routes
+    app.conf.task_routes = route
+    app.amqp.flush_routes()
+    del app.amqp.router
+    try:
+        for first in (0, 1, 1, 0, 1):
+            jobs.add.delay(first=first, second=2)
+    finally:
+        app.conf.task_routes = routes
+        app.amqp.flush_routes()
+        del app.amqp.router
+    assert [server.client.llen(queue) for queue in (QUEUE, "default")] == [3, 2]
+    server.client.delete("default", "default.bell")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_result_can_be_sent_to_another_process() -> None:
+    sent_before = jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+    sent = jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+    assert pickle.loads(pickle.dumps(sent)) == sent == sent_before  # noqa: S301 (our own)
+    assert sent.state == "PENDING"
+    assert isinstance(sent, AsyncResult)
