@@ -14,7 +14,7 @@ from tasks.broker.wire import Text, number, word
 
 PUBLISH = Text(scripts.PUBLISH)
 
-_NO_MARK = number(0) + word("") * 2
+_NO_MARK = number(0) + word("") * 3
 
 
 class Content:
@@ -70,10 +70,10 @@ def packed(
         pairs: channels, each with what is published there, as two words.
 
     """
-    prefix, mark = (marks.prefix, marks.words()) if marks else ("", _NO_MARK)
+    prefix, mark = (marks.prefix, marks.words) if marks else ("", _NO_MARK)
     if not marks:
         ids = ()
-    many = 9 + 2 * len(ids) + len(messages) + 2 * len(pairs)
+    many = 10 + 2 * len(ids) + len(messages) + 2 * len(pairs)
     parts = [
         f"*{many}\r\n{PUBLISH.called}{number(2 + len(ids))}{keys}",
         *[word(prefix + job_id) for job_id in ids],

@@ -43,7 +43,16 @@ class Taken:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._pool.release(self._connection)
+        pool, connection = self._pool, self._connection
+        if not pool.limit or pool._closed:  # noqa: SLF001 (as the pool's own)
+            pool.release(connection)
+            return
+        pool._dirty.discard(connection)  # noqa: SLF001 (likewise)
+        free = pool._resource  # noqa: SLF001 (likewise)
+        with free.mutex:
+            free.queue.append(connection)
+            free.unfinished_tasks += 1
+            free.not_empty.notify()
 
     def _at_once(self) -> Any:  # noqa: ANN401 (a connection, or None)
         """Take one that was used before, with less around it than the pool's own way."""

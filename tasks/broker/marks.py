@@ -20,13 +20,9 @@ class Marks:
         """
         self.prefix = prefix
         self.seconds = seconds
-        before, self._between, self._end = parts
-        self._before = before
-        self._words = word(str(seconds)) + word(before)
-
-    def words(self) -> str:
-        """Return the arguments of `scripts.PUBLISH` for jobs that wait since now."""
-        return self._words + word(f"{self._between}{time()!r}{self._end}")
+        self.words = "".join(map(word, (str(seconds), *parts)))
+        """What `scripts.PUBLISH` is told of them. There, the time is the server's."""
+        self._before, self._between, self._end = parts
 
     def key(self, job_id: str) -> str:
         """Return the mark's key."""
