@@ -55,14 +55,14 @@ class Masking:
             rf"(^[\w\-]{{0,64}}(?:{some})[\w\-]{{0,64}}:[ \t]{{1,3}})(?P<value>\S.*)$",
             re.IGNORECASE | re.MULTILINE,
         )
-        # Jobs have few names, and each of them again and again.
-        self._hides_text = lru_cache(MOST_NAMES)(self._has_word)
+        self.hides_text: Callable[[str], bool] = lru_cache(MOST_NAMES)(self._has_word)
+        """As `hides`. Jobs have few names, and each of them again and again."""
         # A worker is named like a mail address, after its machine.
         self._own_host = socket.gethostname().lower()
 
     def hides(self, name: object) -> bool:
         """Tell whether a value of this name is hidden."""
-        return self._hides_text(name) if type(name) is str else self._has_word(str(name))
+        return self.hides_text(str(name))
 
     def _has_word(self, text: str) -> bool:
         lowered = text.lower()

@@ -134,13 +134,16 @@ def _text_of_dict(value: dict[Any, Any], hiding: Masking | None) -> str | None:
     for name, part in value.items():
         if type(name) is not str:
             return None
-        if part is not None and hiding is not None and hiding.hides(name):
-            text: str | None = _HIDDEN
+        kind = type(part)
+        if part is not None and hiding is not None and hiding.hides_text(name):
+            text = _HIDDEN
+        elif kind is str:
+            text = _quoted(part if hiding is None else hiding.text(part))
+        elif kind in _PLAIN:
+            text = str(part)
         else:
-            text = _plain_text(part, hiding)
-        if text is None:
             return None
-        parts.append(f"{_quoted(name)}: {text}")
+        parts.append(f"{_quoted_name(name)}: {text}")
     return f"{{{', '.join(parts)}}}"
 
 
@@ -165,3 +168,6 @@ def _plain_text(value: object, hiding: Masking | None) -> str | None:
 
 def _quoted(text: str) -> str:
     return "'" + (text.replace("'", "\\'") if "'" in text else text) + "'"
+
+
+_quoted_name = lru_cache(maxsize=1_000)(_quoted)

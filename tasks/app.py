@@ -18,7 +18,6 @@ from tasks.broker.batch import Batch
 from tasks.envelopes import refuse_envelopes
 from tasks.errors import Unreachable
 from tasks.quick import Quick
-from tasks.results import JobResults
 from tasks.unpublished import unreachable
 
 _OWN_WAYS = ("producer", "publisher", "connection")
@@ -73,7 +72,7 @@ class App(Celery):
         refuse_envelopes(args, name)
         refuse_envelopes(kwargs, name)
         try:
-            if more or any(options.get(way) for way in _OWN_WAYS) or not self._sends_quickly:
+            if more or any(options.get(way) for way in _OWN_WAYS) or not self.quick.is_possible:
                 return super().send_task(name, args, kwargs, *more, **options)
             return self.quick.send(
                 super().send_task, name, args, kwargs, options, self.quick.at_once
@@ -114,7 +113,8 @@ class App(Celery):
 
         Raises as `send_task`.
         """
-        if not self._sends_quickly:
+        if type(self).send_task is not App.send_task:
+            # Somebody has more to do for each job.
             return None
         try:
             return self.quick.delay(task, args, kwargs, task_id)
@@ -131,8 +131,3 @@ class App(Celery):
     def quick(self) -> Quick:
         """What sends jobs by patterns."""
         return Quick(self)
-
-    @property
-    def _sends_quickly(self) -> bool:
-        # Another result backend may ask a producer for more than a Sender has.
-        return bool(self.producer_pool.limit) and isinstance(self.backend, JobResults)

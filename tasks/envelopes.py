@@ -17,8 +17,8 @@ def refuse_envelopes(value: object, name: str) -> None:
     """
     if type(value) in _SCALARS:
         return
-    if isinstance(value, Mapping):
-        if value.keys() == _ENVELOPE:
+    if type(value) is dict or isinstance(value, Mapping):
+        if len(value) == len(_ENVELOPE) and value.keys() == _ENVELOPE:
             raise BadJob(
                 f"{name}: a value with exactly the names __type__ and __value__ cannot be sent; "
                 "rename one of them, or send it as text (json.dumps)"

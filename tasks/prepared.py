@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from time import monotonic
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, _state
 from celery.app.routes import MapRoute
 
 from tasks.broker.kinds import Kind, kind_of
@@ -103,6 +103,19 @@ class PlainCall:
             and task.ignore_result is self._ignores
             and task._backend is None  # noqa: SLF001 (likewise)
         )
+
+
+def running_task(app: Any) -> Any:  # noqa: ANN401 (see above)
+    """Return the task whose job this thread runs; None outside of a worker.
+
+    Celery's `current_worker_task`, which takes longest where no thread runs any.
+    """
+    return None if _threads_with_tasks == {} else app.current_worker_task
+
+
+_stack = getattr(_state, "_task_stack", None)
+_threads_with_tasks = getattr(getattr(_stack, "_local", None), "__storage__", None)
+"""None, too, should Celery keep them in another way one day."""
 
 
 def own_options(task: Any) -> dict[str, Any]:  # noqa: ANN401 (see above)

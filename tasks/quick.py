@@ -19,7 +19,8 @@ from tasks.broker.pattern import Call, Pattern
 from tasks.broker.sender import Sender, put_by
 from tasks.broker.uuids import new_id
 from tasks.envelopes import refuse_envelopes
-from tasks.prepared import Prepared
+from tasks.prepared import Prepared, running_task
+from tasks.results import JobResults
 
 Args = Sequence[Any] | None
 Kwargs = Mapping[str, Any] | None
@@ -39,6 +40,13 @@ class Quick:
         if found is None or not found.is_of(self.app):
             found = self._prepared = Prepared(self.app)
         return found
+
+    @property
+    def is_possible(self) -> bool:
+        """Tell whether jobs can be sent here at all."""
+        # Another result backend may ask a producer for more than a Sender has.
+        limit = self.prepared.amqp.producer_pool.limit
+        return bool(limit) and isinstance(self.app.backend, JobResults)
 
     @cached_property
     def at_once(self) -> AtOnce:
@@ -62,6 +70,9 @@ class Quick:
         plain = prepared.plain_call_of(task)
         pattern = prepared.pattern_of(plain.kind) if plain else None
         if plain is None or pattern is None or not self._may_use(prepared, args, kwargs):
+            return None
+        backend = self.app.backend
+        if not prepared.amqp.producer_pool.limit or not isinstance(backend, JobResults):
             return None
         soft, hard = task.soft_time_limit, task.time_limit
         if soft and hard and soft > hard:
@@ -127,7 +138,7 @@ class Quick:
     ) -> AsyncResult[Any]:
         app = self.app
         job_id = root_id = options.get("task_id") or new_id()
-        parent, parent_id = app.current_worker_task, None
+        parent, parent_id = running_task(app), None
         if parent:
             parent_id = parent.request.id
             root_id = parent.request.root_id or parent_id

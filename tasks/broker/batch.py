@@ -25,11 +25,13 @@ class AtOnce:
 
     def __init__(self, app: Any, acquire_timeout: float | None) -> None:  # noqa: ANN401 (the app)
         self.app = app
+        # To look it up in the app takes as long as all of the rest.
+        self._amqp: Any = app.amqp
         self._acquire_timeout = acquire_timeout
 
     def connection(self) -> AbstractContextManager[Any]:
         """Return a context with a channel. Entering it raises as `Taken` does."""
-        return Taken(self.app, self._acquire_timeout)
+        return Taken(self._amqp.producer_pool.connections, self._acquire_timeout)
 
     def put(
         self,
@@ -93,10 +95,11 @@ class Batch:
         content = self._lists.get(keys)
         if content is None:
             content = self._lists[keys] = Content(keys)
-        content.add(message, marked)
+        content.messages.append(word(message))
+        content.ids.extend(marked)
+        content.pairs.extend(published)
         if told is not None:
-            content.tell(*told)
-        content.publish(published)
+            content.events[told[0]].append(told[1])
         self.count += 1
         self.size += len(message)
 
@@ -116,7 +119,8 @@ class Batch:
             )
 
     def __enter__(self) -> Self:
-        self.channel = self._stack.enter_context(Taken(self.app, self._acquire_timeout))
+        pool = self.app.producer_pool.connections
+        self.channel = self._stack.enter_context(Taken(pool, self._acquire_timeout))
         return self
 
     def __exit__(self, *_: object) -> None:

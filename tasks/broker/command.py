@@ -4,6 +4,7 @@ redis-py looks at each part of a command by itself, which takes its time for the
 batch has. Here they are put together as one text.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from tasks.broker import scripts
@@ -20,37 +21,24 @@ _NO_MARK = number(0) + word("") * 3
 class Content:
     """What goes to one list in one step."""
 
-    __slots__ = ("_events", "_keys", "_messages", "_told", "ids")
+    __slots__ = ("events", "ids", "keys", "messages", "pairs")
 
     def __init__(self, keys: str) -> None:
-        """Make an empty one, for the list and the queue of these keys: two words."""
+        self.keys = keys
+        """The list's and its queue's, as two words."""
+        self.messages: list[str] = []
+        """Each as a word."""
         self.ids: list[str] = []
         """Jobs to be marked."""
-        self._keys = keys
-        self._messages: list[str] = []
-        self._events: list[str] = []
-        self._told: dict[EventForm, list[str]] = {}
-
-    def add(self, message: str, marked: Sequence[str]) -> None:
-        """Add a message, and the ids of jobs to be marked."""
-        self._messages.append(word(message))
-        self.ids.extend(marked)
-
-    def tell(self, form: EventForm, event: str) -> None:
-        """Add an event that is told in this form."""
-        found = self._told.get(form)
-        if found is None:
-            found = self._told[form] = []
-        found.append(event)
-
-    def publish(self, pairs: Sequence[str]) -> None:
-        """Add what is to be published on channels of the server: two words each."""
-        self._events += pairs
+        self.events: defaultdict[EventForm, list[str]] = defaultdict(list)
+        """Events in each form."""
+        self.pairs: list[str] = []
+        """Channels, each with what else is published there, as two words."""
 
     def packed(self, marks: Marks | None) -> bytes:
         """Return the command; without marks, it marks no jobs."""
-        told = [pair for form, events in self._told.items() for pair in form.words(events)]
-        return packed(self._keys, self._messages, self.ids, marks, [*self._events, *told])
+        told = [pair for form, events in self.events.items() for pair in form.words(events)]
+        return packed(self.keys, self.messages, self.ids, marks, [*self.pairs, *told])
 
 
 def packed(
@@ -76,10 +64,10 @@ def packed(
     many = 10 + 2 * len(ids) + len(messages) + 2 * len(pairs)
     parts = [
         f"*{many}\r\n{PUBLISH.called}{number(2 + len(ids))}{keys}",
-        *[word(prefix + job_id) for job_id in ids],
+        *map(word, [prefix + job_id for job_id in ids]),
         number(len(messages)) + mark,
         *messages,
-        *[word(quote(job_id)) for job_id in ids],
+        *map(word, map(quote, ids)),
         *pairs,
     ]
     return "".join(parts).encode()

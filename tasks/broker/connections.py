@@ -21,8 +21,8 @@ class Taken:
 
     __slots__ = ("_connection", "_pool", "_timeout")
 
-    def __init__(self, app: Any, acquire_timeout: float | None) -> None:  # noqa: ANN401 (the app)
-        self._pool: Any = app.producer_pool.connections
+    def __init__(self, pool: Any, acquire_timeout: float | None) -> None:  # noqa: ANN401 (kombu's)
+        self._pool = pool
         self._timeout = acquire_timeout
         self._connection: Any = None
 
