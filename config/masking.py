@@ -57,14 +57,14 @@ class Masking:
         joined = {"".join(_words_of(word)) for word in words}
         # One card or several of them.
         self._words = frozenset(word + end for word in joined if word for end in ("", "s"))
-        # Names are few, and each is asked about at each publish.
-        self._hides = lru_cache(4_096)(self._decide)
+        self.hides_text: Callable[[str], bool] = lru_cache(4_096)(self._decide)
+        """As `hides`. Names are few, and each is asked about at each publish."""
         # A worker is named like a mail address, after its machine.
         self._own_host = socket.gethostname().lower()
 
     def hides(self, name: object) -> bool:
         """Tell whether a value of this name is hidden."""
-        return self._hides(str(name))
+        return self.hides_text(str(name))
 
     def _decide(self, name: str) -> bool:
         words = _words_of(name[:LONGEST_NAME])
@@ -105,7 +105,7 @@ class Masking:
         """Replace the values that follow names which hide them."""
         parts, end = [], 0
         for found in names.finditer(text):
-            if found.start() < end or not self._hides(found["name"]):
+            if found.start() < end or not self.hides_text(found["name"]):
                 continue
             value = values.match(text, found.end())
             if value is not None:

@@ -13,12 +13,14 @@ from typing import Any
 from celery.app.amqp import AMQP as CeleryAMQP  # noqa: N811 (the same name, on purpose)
 from celery.utils.saferepr import saferepr
 
-from config.masking import HIDDEN, rules
+from config.masking import HIDDEN, Masking, rules
 from tasks.along import headers_along
 from tasks.broker.pattern import Draft
 from tasks.broker.sender import Sender
 
 _PLAIN = frozenset({int, float, bool, type(None)})
+
+_HIDDEN = f"'{HIDDEN}'"
 
 
 class AMQP(CeleryAMQP):
@@ -51,15 +53,20 @@ class AMQP(CeleryAMQP):
         kwargs: Any,  # noqa: ANN401
         argsrepr: str | None = None,
         kwargsrepr: str | None = None,
+        levels: int | None = None,
     ) -> tuple[str, str]:
-        """Return the texts that are shown of the arguments, where the caller has none."""
-        levels = self.app.conf.task_repr_maxlevels
+        """Return the texts that are shown of the arguments, where the caller has none.
+
+        Of values inside of others, `levels` are shown, or as many as the settings say.
+        """
+        if levels is None:
+            levels = self.app.quick.prepared.repr_levels
         if argsrepr is None:
             shown = self._shown_arguments(name, args) if args else ()
-            argsrepr = short_repr(shown, self.argsrepr_maxsize, levels)
+            argsrepr = short_repr(shown, self.argsrepr_maxsize, levels) if args else "()"
         if kwargsrepr is None:
-            shown = rules().value(kwargs) if kwargs else {}
-            kwargsrepr = short_repr(shown, self.kwargsrepr_maxsize, levels)
+            longest = self.kwargsrepr_maxsize
+            kwargsrepr = short_repr(kwargs, longest, levels, rules()) if kwargs else "{}"
         return argsrepr, kwargsrepr
 
     def _shown_arguments(self, name: str, args: Sequence[Any]) -> object:
@@ -104,42 +111,63 @@ def _parameters(body: Callable[..., object]) -> tuple[str, ...]:
     return tuple(signature(body).parameters)
 
 
-def short_repr(value: object, longest: int, levels: int) -> str:
-    """Return what Celery's `saferepr` returns.
+def short_repr(value: object, longest: int, levels: int, hiding: Masking | None = None) -> str:
+    """Return what Celery's `saferepr` returns of the value, or of what `hiding` leaves of it.
 
-    It takes its time even for a few numbers and short texts, which is what jobs are called with.
+    Both take their time even for a few numbers and short texts, which is what jobs are called with.
     """
-    texts: list[str] | None
-    if type(value) is dict:
-        names, parts = _plain_texts(value), _plain_texts(value.values())
-        texts = (
-            [f"{n}: {p}" for n, p in zip(names, parts, strict=True)] if names and parts else None
-        )
-        opened, closed = "{", "}"
-    elif type(value) is tuple:
-        texts = _plain_texts(value)
-        opened, closed = "(", ",)" if len(value) == 1 else ")"
-    elif type(value) is list:
-        texts = _plain_texts(value)
-        opened, closed = "[", "]"
-    else:
-        texts = None
-    if texts is not None and levels > 0:
-        found = f"{opened}{', '.join(texts)}{closed}"
-        if len(found) < longest:
-            return found
-    return str(saferepr(value, longest, maxlevels=levels))
+    found: str | None = None
+    if levels > 0:
+        if type(value) is dict:
+            found = _text_of_dict(value, hiding)
+        elif type(value) in (tuple, list):
+            found = _text_of_list(value, hiding)
+    if found is not None and len(found) < longest:
+        return found
+    shown = value if hiding is None else hiding.value(value)
+    return str(saferepr(shown, longest, maxlevels=levels))
 
 
-def _plain_texts(values: Any) -> list[str] | None:  # noqa: ANN401 (any iterable)
-    """Return the texts of the values; None if one of them is neither a number nor a text."""
-    texts = []
-    for value in values:
-        kind = type(value)
-        if kind is str:
-            texts.append("'" + value.replace("'", "\\'") + "'")
+def _text_of_dict(value: dict[Any, Any], hiding: Masking | None) -> str | None:
+    """Return its text; None if there is something else in it than numbers and texts."""
+    parts = []
+    for name, part in value.items():
+        if type(name) is not str:
+            return None
+        kind = type(part)
+        if part is not None and hiding is not None and hiding.hides_text(name):
+            text = _HIDDEN
+        elif kind is str:
+            text = _quoted(part if hiding is None else hiding.text(part))
         elif kind in _PLAIN:
-            texts.append(str(value))
+            text = str(part)
         else:
             return None
-    return texts
+        parts.append(f"{_quoted_name(name)}: {text}")
+    return f"{{{', '.join(parts)}}}"
+
+
+def _text_of_list(value: Any, hiding: Masking | None) -> str | None:  # noqa: ANN401 (a tuple or a list)
+    texts = [_plain_text(part, hiding) for part in value]
+    if None in texts:
+        return None
+    inner = ", ".join(texts)  # type: ignore[arg-type] # none is None
+    if type(value) is list:
+        return f"[{inner}]"
+    return f"({inner},)" if len(texts) == 1 else f"({inner})"
+
+
+def _plain_text(value: object, hiding: Masking | None) -> str | None:
+    """Return the text of a value; None if it is neither a number nor a text."""
+    if type(value) is str:
+        if hiding is not None:
+            value = hiding.text(value)
+        return _quoted(value)
+    return str(value) if type(value) in _PLAIN else None
+
+
+def _quoted(text: str) -> str:
+    return "'" + (text.replace("'", "\\'") if "'" in text else text) + "'"
+
+
+_quoted_name = lru_cache(maxsize=1_000)(_quoted)

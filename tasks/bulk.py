@@ -9,57 +9,31 @@ kept. The ids are not kept either, but drawn from one secret number, and compute
 asked for.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from secrets import token_bytes
-from typing import Any, overload
+from typing import Any
 
 import redis
 from celery import Task
+from celery.local import maybe_evaluate
 from kombu.exceptions import EncodeError, OperationalError
 
-from tasks.app import App, unreachable
-from tasks.broker.sender import Batch
+from tasks.app import App
+from tasks.broker.batch import Batch
 from tasks.celery import app
 from tasks.errors import BadJob, BulkStopped, Unreachable
+from tasks.job_ids import JobIds, ids_of
+from tasks.prepared import own_options
+from tasks.putter import Putter
 from tasks.results import JSON
+from tasks.unpublished import unreachable
 
 MOST_AT_ONCE = 500
 """Jobs that are sent in one trip. More gain nothing, and hold up the server for longer."""
 
 MOST_CHARACTERS = 1_000_000
 """Characters of messages after which a trip begins, however few they are."""
-
-
-class JobIds(Sequence[str]):
-    """The ids of many jobs, in the order of their data. Takes the same memory for any number."""
-
-    def __init__(self, secret: bytes, numbers: range) -> None:
-        self._secret = secret
-        self._numbers = numbers
-
-    def __len__(self) -> int:
-        return len(self._numbers)
-
-    @overload
-    def __getitem__(self, index: int) -> str: ...
-    @overload
-    def __getitem__(self, index: slice) -> "JobIds": ...
-    def __getitem__(self, index: int | slice) -> "str | JobIds":
-        if isinstance(index, slice):
-            return JobIds(self._secret, self._numbers[index])
-        return job_id(self._secret, self._numbers[index])
-
-    def __iter__(self) -> Iterator[str]:
-        return (job_id(self._secret, number) for number in self._numbers)
-
-
-def job_id(secret: bytes, number: int) -> str:
-    """Return the id of one job: a UUID that looks like any random one (version 4)."""
-    text = blake2b(number.to_bytes(8, "big"), key=secret, digest_size=16).hexdigest()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def delay_many(
@@ -87,21 +61,25 @@ def delay_many(
 
     """
     secret = token_bytes(16)
-    options |= {**_own_options(task), **options}
+    # A task may be a proxy of itself, which takes its time at each look.
+    task = maybe_evaluate(task)
+    own = {} if isinstance(task, str) else own_options(task)
+    options = {**own, **options}
     name = task if isinstance(task, str) else task.name
     owner: Any = app if isinstance(task, str) else task.app
+    check = checker_of(task)
     many = _Many(owner, secret, on_progress)
     try:
         with owner.batch() as batch:
-            put = owner.putter(batch, name, options)
-            for number, values in zip(count(), data, strict=False):
+            putter = Putter(owner, batch, name, options)
+            for values, job_id in zip(data, ids_of(secret, count()), strict=False):
                 try:
-                    check_call(task, values)
-                    put(dict(values), job_id(secret, number))
+                    check(values)
+                    putter.put(values, job_id)
                 except (TypeError, ValueError, EncodeError) as error:
                     many.flush(batch)
-                    raise BadJob(f"{name}: number {number} of the data: {error}") from error
-                many.taken = number + 1
+                    raise BadJob(f"{name}: number {many.taken} of the data: {error}") from error
+                many.taken += 1
                 if batch.count >= MOST_AT_ONCE or batch.size >= MOST_CHARACTERS:
                     many.flush(batch)
             many.flush(batch)
@@ -131,23 +109,18 @@ class _Many:
         return BulkStopped(cause, JobIds(self.secret, range(self.queued)), unknown, not_queued)
 
 
-def _own_options(task: Task[..., Any] | str) -> dict[str, Any]:
-    """Return the options that Celery adds to a call of the task itself."""
-    if isinstance(task, str):
-        return {}
-    known: Any = task
-    own = {name: value for name, value in known._get_exec_options().items() if value is not None}  # noqa: SLF001 (as apply_async does)
-    return {**own, "ignore_result": task.ignore_result, "task_type": task}
+def checker_of(task: Task[..., Any] | str) -> Callable[[Mapping[str, JSON]], None]:
+    """Return what checks data against the parameters of the body, where its code is here.
 
-
-def check_call(task: Task[..., Any] | str, values: Mapping[str, JSON]) -> None:
-    """Check the data against the parameters of the body, where its code is here.
-
-    Raises:
-        TypeError: when they are not those that it takes.
-
+    It raises TypeError when they are not those that it takes.
     """
-    if not isinstance(values, Mapping):
-        raise TypeError(f"a job's data are named values, not {values!r:.100}")
-    if not isinstance(task, str) and task.typing:
-        getattr(task, "__header__")(**values)  # noqa: B009 (not in the stubs)
+    known: Any = task
+    parameters = known.__header__ if not isinstance(task, str) and known.typing else None
+
+    def check(values: Mapping[str, JSON]) -> None:
+        if not isinstance(values, Mapping):
+            raise TypeError(f"a job's data are named values, not {values!r:.100}")
+        if parameters is not None:
+            parameters(**values)
+
+    return check

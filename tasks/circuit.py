@@ -47,6 +47,8 @@ class Circuit:
             CircuitOpen: when it was away a moment ago.
 
         """
+        if not self._reason:
+            return self
         with self._lock:
             if self._reason:
                 if self._clock() < self._next_probe:
@@ -62,6 +64,8 @@ class Circuit:
         trace: TracebackType | None,
     ) -> None:
         """Note what came of it. A server that answers with an error is there."""
+        if error is None and not self._reason:
+            return
         with self._lock:
             if isinstance(error, _FAILURES):
                 self._reason = str(error) or type(error).__name__

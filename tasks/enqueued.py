@@ -46,4 +46,4 @@ def _due(headers: Mapping[str, Any]) -> float | None:
 
 
 def _note(headers: dict[str, Any]) -> None:
-    headers[HEADER] = round(time(), 6)
+    headers[HEADER] = time()

@@ -17,9 +17,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from celery import Celery
 
-from tasks.app import refuse_envelopes
 from tasks.broker.access import reachable, server_of
 from tasks.celery import app as tasks_app
+from tasks.envelopes import refuse_envelopes
 from tasks.errors import NoSuchFailedJob
 from tasks.failed.job import FailedJob, Filter, Outcome, Page
 from tasks.failed.message import run_again

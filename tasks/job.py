@@ -128,6 +128,30 @@ class Job(Task[..., Any]):
         except Exception:
             _logger.exception("on_give_up of %s failed", self.name)
 
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: dict[str, Any] | None = None,
+        task_id: str | None = None,
+        *more: Any,
+        **options: Any,
+    ) -> Any:  # noqa: ANN401 (Celery's: an AsyncResult, or an EagerResult)
+        """Queue a job. `delay` comes here; `tasks/quick.py` sends what has no options.
+
+        Raises:
+            TypeError: when the arguments are not those of the body.
+            BadJob: when they would not arrive as they are; nothing was queued.
+            Unreachable: when the broker or the result backend did not answer in time.
+
+        """
+        if not more and not options:
+            app: Any = self.app
+            sent = app.delay_quickly(self, args, kwargs, task_id)
+            if sent is not None:
+                return sent
+        apply_async: Any = super().apply_async
+        return apply_async(args, kwargs, task_id, *more, **options)
+
     def delay_many(
         self,
         data: Iterable[Mapping[str, JSON]],

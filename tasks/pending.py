@@ -22,9 +22,9 @@ from typing import NoReturn
 import redis
 from celery import Celery
 
-from tasks.app import refuse_envelopes
 from tasks.broker.access import reachable, server_of
 from tasks.celery import app as tasks_app
+from tasks.envelopes import refuse_envelopes
 from tasks.errors import JobGone, NotAJob
 from tasks.queued.change import due_now, edited, moved
 from tasks.queued.delayed import DelayedStore

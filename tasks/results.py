@@ -26,7 +26,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from time import time
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
@@ -38,6 +38,7 @@ from kombu.utils.encoding import bytes_to_str
 from redis.commands.core import Script
 
 from config.settings import framework_settings
+from tasks.broker.marks import Marks
 from tasks.broker.scripts import EVEN_WHEN_FULL
 from tasks.broker.wire import Text, Word
 from tasks.circuit import Circuit
@@ -254,11 +255,12 @@ class JobResults(RedisBackend):
         _get_key_for: Any
         _get_pool: Any
         _get_result_meta: Any
+        _pending_results: Any
+        result_consumer: Any
         get_key_for_task: Any
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
         super().__init__(*args, app=app, **kwargs)
-        self._mark_form: str | None = None
         self.quick_client = self._quick_client()
         """For what a web request waits for: it gives up after `PUBLISH_TIMEOUT`."""
         self.circuit = Circuit()
@@ -283,18 +285,14 @@ class JobResults(RedisBackend):
         else:
             self.mark([task_id])
 
-    def mark_of(self, task_id: str) -> tuple[bytes, str | bytes]:
-        """Return the key of a job's state, and what is stored there while it waits.
-
-        It is to be set where nothing is stored, for `UNFINISHED_EXPIRES` seconds.
-        """
-        if self._mark_form is None:
-            mark = self._meta(_ANY_ID, None, states.PENDING, enqueued_at=_ANY_TIME)
-            text = str(bytes_to_str(mark)).replace("%", "%%")
-            text = text.replace(json.dumps(_ANY_ID), "%(job_id)s")
-            self._mark_form = text.replace(json.dumps(_ANY_TIME), "%(moment)s")
-        value = self._mark_form % {"job_id": json.dumps(task_id), "moment": json.dumps(time())}
-        return bytes(self.get_key_for_task(task_id)), value
+    @cached_property
+    def marks(self) -> Marks:
+        """What marks jobs as waiting."""
+        mark = self._meta(_ANY_ID, None, states.PENDING, enqueued_at=_ANY_TIME)
+        before, after = str(bytes_to_str(mark)).split(json.dumps(_ANY_ID))
+        between, end = after.split(json.dumps(_ANY_TIME))
+        prefix = str(bytes_to_str(self.task_keyprefix))
+        return Marks(prefix, (before, between, end), UNFINISHED_EXPIRES)
 
     def mark(self, task_ids: Sequence[str]) -> None:
         """Mark jobs as waiting, in one trip.
@@ -303,15 +301,22 @@ class JobResults(RedisBackend):
             Unreachable: when the result backend did not answer; some may be marked.
 
         """
+        marks = self.marks
         try:
             with self.circuit, self.quick_client.pipeline(transaction=False) as pipe:
                 for task_id in task_ids:
-                    key, value = self.mark_of(task_id)
-                    pipe.set(key, value, ex=UNFINISHED_EXPIRES, nx=True)
+                    key, value = marks.key(task_id), marks.value(task_id)
+                    pipe.set(key, value, ex=marks.seconds, nx=True)
                 pipe.execute()
         except redis.RedisError as error:
             advice = "the job was not queued; schedule it again later"
             raise Unreachable(str(error), advice) from error
+
+    def remove_pending_result(self, result: Any) -> Any:  # noqa: ANN401 (an AsyncResult)
+        """Stop waiting for a result. Called for each `AsyncResult` that ends, waited for or not."""
+        if any(self._pending_results) or self.result_consumer.subscribed_to:
+            return super().remove_pending_result(result)
+        return result
 
     def cancel(self, task_id: str) -> str:
         """Cancel the job if it waits, ask it to stop if it runs; return its state before.

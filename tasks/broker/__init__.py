@@ -30,8 +30,16 @@ holdings.py    what this process holds: claim, acknowledge, give back
 leases.py      the thread that renews, and takes back from the dead
 envelope.py    a message, read with suspicion
 wire.py        one kept connection, for one script after the other
-pattern.py     the second and all later messages of a task, made from the first
-sender.py      a message with its mark and event, or many of them, in one trip
+kinds.py       which calls make messages that are alike
+pattern.py     the second and all later messages of a kind, made from the first
+gaps.py        texts with gaps, which patterns are; jsontext.py and uuids.py, what fills them
+learning.py    how a pattern is made of the first message; making.py, that message
+told.py        the event of a message, alone or with many
+marks.py       the mark of a job that waits
+command.py     all of these as one command for the server
+connections.py a connection out of the pool
+batch.py       two ways to send: at once, or together with others in one trip
+sender.py      what Celery is given in the place of a producer
 bulk.py        many jobs of different tasks, for the outbox
 channel.py     kombu's channel on top of these; qos.py, what it has delivered
 transport.py   kombu's transport

@@ -11,8 +11,9 @@ import redis
 from kombu.exceptions import OperationalError
 
 from tasks import carried
-from tasks.app import App, unreachable
+from tasks.app import App
 from tasks.errors import Unreachable
+from tasks.unpublished import unreachable
 
 
 @dataclass(frozen=True)

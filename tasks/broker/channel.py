@@ -14,7 +14,6 @@ from queue import Empty
 from threading import Lock
 from time import monotonic, time
 from typing import Any, ClassVar
-from weakref import WeakKeyDictionary
 
 import redis
 from kombu.asynchronous import Hub
@@ -71,9 +70,11 @@ class ClaimingChannel(kombu_redis.Channel):
         self._reported: dict[str, float] = {}
         self._shared_client: Any = None
         self._wire: Wire | None = None
-        self._servers: WeakKeyDictionary[redis.ConnectionPool, bool] = WeakKeyDictionary()
+        self._sharing: tuple[object, bool] = None, False
         self.declared: dict[int, object] = {}
         """Queues and exchanges that a sender has declared, by their `id`."""
+        self.routes: dict[object, str] = {}
+        """The keys of each pattern that messages were made from, as words of a command."""
         self._turn_is_planned = False
         self._may_be_more = False
         self._waits_for_bell = False
@@ -145,11 +146,12 @@ class ClaimingChannel(kombu_redis.Channel):
             self._wire = Wire(self.pool)
         return self._wire
 
-    def is_server_of(self, pool: redis.ConnectionPool) -> bool:
-        """Tell whether that pool's connections lead to this channel's server, as the same user."""
-        found = self._servers.get(pool)
-        if found is None:
-            found = self._servers[pool] = server_of(pool) == server_of(self.pool)
+    def shares_server_with(self, backend: Any) -> bool:  # noqa: ANN401 (a result backend of ours)
+        """Tell whether the backend's results are on this channel's server, for the same user."""
+        known, found = self._sharing
+        if known is not backend:
+            found = server_of(backend.client.connection_pool) == server_of(self.pool)
+            self._sharing = backend, found
         return found
 
     def keys(self) -> Keys:
@@ -182,7 +184,7 @@ class ClaimingChannel(kombu_redis.Channel):
             super()._put(queue, message, **kwargs)
             self._ring(queue, kwargs.get("_publish_batch"))
             return
-        self._publish(self.keys_of(queue, message), [1, 0, dumps(message)])
+        self._publish(self.keys_of(queue, message), [1, 0, "", "", "", dumps(message)])
 
     def keys_of(self, queue: str, message: dict[str, Any]) -> list[str]:
         """Return the keys of the list that the message goes to, and of its queue."""

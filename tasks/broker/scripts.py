@@ -50,20 +50,26 @@ end
 PUBLISH = f"""
 {RING}
 -- KEYS: list, queue, mark ...
--- ARGV: how many messages, seconds to keep a mark, message ..., value of each mark,
---       then for each event: channel, event
+-- ARGV: how many messages, seconds to keep a mark, its text before its job's id, between that and
+--       the time, and behind it, message ..., id for each mark, in quotes, then for each event:
+--       channel, event
 -- A mark is set where nothing is stored. If the list's key holds something else, nothing is done.
 local count, marks = tonumber(ARGV[1]), #KEYS - 2
 local waiting = 0
-for from = 3, count + 2, 1000 do
-  waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, count + 2)))
+for from = 6, count + 5, 1000 do
+  waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, count + 5)))
 end
-for mark = 1, marks do
-  redis.call('SET', KEYS[mark + 2], ARGV[count + 2 + mark], 'EX', ARGV[2], 'NX')
+if marks > 0 then
+  local clock = redis.call('TIME')
+  local after = ARGV[4] .. string.format('%d.%06d', clock[1], clock[2]) .. ARGV[5]
+  for mark = 1, marks do
+    local text = ARGV[3] .. ARGV[count + 5 + mark] .. after
+    redis.call('SET', KEYS[mark + 2], text, 'EX', ARGV[2], 'NX')
+  end
 end
 -- Behind a longer queue nobody waits: whoever is free claims without being woken.
 if waiting - count < {BELL_TOKENS} then ring(KEYS[2], math.min(count, {BELL_TOKENS})) end
-for event = count + marks + 3, #ARGV, 2 do redis.pcall('PUBLISH', ARGV[event], ARGV[event + 1]) end
+for event = count + marks + 6, #ARGV, 2 do redis.pcall('PUBLISH', ARGV[event], ARGV[event + 1]) end
 return waiting
 """
 

@@ -6,6 +6,7 @@ That costs several times what the command itself does.
 
 import hashlib
 import os
+import select
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any
@@ -15,12 +16,33 @@ import redis
 Word = str | bytes | int | float
 
 
+def word(text: str) -> str:
+    """Return a text as one word of a command."""
+    size = len(text) if text.isascii() else len(text.encode())
+    return f"${size}\r\n{text}\r\n"
+
+
+_NUMBERS = [word(str(number)) for number in range(1_100)]
+
+
+def number(value: int) -> str:
+    """Return a count as one word of a command."""
+    return _NUMBERS[value] if value < len(_NUMBERS) else word(str(value))
+
+
 class Text:
     """The text of a script, and the digest that the server knows it by."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.called = word("EVALSHA") + word(self.digest)
+        """The first two words of a command that runs it."""
+        self._given = (word("EVAL") + word(text)).encode()
+
+    def given(self, command: bytes) -> bytes:
+        """Return the command with the script itself in it, for a server that does not know it."""
+        return command.replace(self.called.encode(), self._given, 1)
 
 
 class Wire:
@@ -40,6 +62,8 @@ class Wire:
         self._unchecked = unchecked
         self._used = 0.0
         self._connection: Any = None
+        self._socket: Any = None
+        self._poll = select.poll()
 
     def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
         """Run the script, and return its answer. It is sent once: nothing is tried again.
@@ -90,6 +114,33 @@ class Wire:
                     answers[number] = error
         return answers
 
+    def send(self, script: Text, commands: Sequence[bytes]) -> None:
+        """Send commands that run the script, in one trip and once: nothing is tried again.
+
+        The server does each of them or refuses it, whatever becomes of the others.
+
+        Raises:
+            redis.RedisError: when the server refused one, or did not answer in time.
+
+        """
+        connection = self._ready()
+        connection.send_packed_command(commands, check_health=False)
+        unknown: list[bytes] = []
+        refused: redis.exceptions.ResponseError | None = None
+        for command in commands:
+            try:
+                connection.read_response()
+            except redis.exceptions.NoScriptError:
+                # Nothing has been done yet.
+                unknown.append(script.given(command))
+            except redis.exceptions.ResponseError as error:
+                refused = refused or error
+        if unknown:
+            # This runs it, and has the server keep it.
+            self.send(script, unknown)
+        if refused is not None:
+            raise refused
+
     def _ready(self) -> Any:  # noqa: ANN401 (any of redis-py's connections)
         """Return the connection. One that the server has closed meanwhile is made again first."""
         connection = self._connection
@@ -99,14 +150,18 @@ class Wire:
         before, self._used = self._used, monotonic()
         if connection.is_connected and self._used - before < self._unchecked:
             return connection
-        try:
-            is_usable = connection.is_connected and not connection.can_read()
-        except (redis.ConnectionError, redis.TimeoutError, OSError):
-            is_usable = False
-        if not is_usable:
-            connection.disconnect()
-            connection.connect()
+        if connection.is_connected and not self._has_news(connection._sock):  # noqa: SLF001 (redis-py's own way asks more)
+            return connection
+        connection.disconnect()
+        connection.connect()
         return connection
+
+    def _has_news(self, socket: Any) -> bool:  # noqa: ANN401 (with or without TLS)
+        """Tell whether there is something to read that nobody has asked for: its end, mostly."""
+        if socket is not self._socket:
+            self._socket, self._poll = socket, select.poll()
+            self._poll.register(socket, select.POLLIN)
+        return bool(self._poll.poll(0))
 
 
 def _ask(connection: Any, *command: Word) -> Any:  # noqa: ANN401 (redis-py's)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from config.masking import HIDDEN, restored, rules
-from tasks.app import refuse_envelopes
+from tasks.envelopes import refuse_envelopes
 
 MOST_DATA = 1_000_000
 """Characters of JSON that somebody may send."""

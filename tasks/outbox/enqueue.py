@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 from config import logging as log_fields
 from config.queues import DEFAULT
 from tasks import carried, scheduler
-from tasks.app import refuse_envelopes
 from tasks.celery import app
+from tasks.envelopes import refuse_envelopes
 from tasks.errors import BadJob
 from tasks.outbox.publisher import publisher
 from tasks.outbox.rows import UNPUBLISHED_DUE, Outgoing, now

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import tracemalloc
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -19,6 +21,7 @@ from tasks.scheduler import backend
 from tests.support import jobs
 from tests.support.programs import ROOT
 from tests.support.valkey import Valkey
+from tests.support.waiting import wait_for
 
 QUEUE = "low"
 
@@ -55,6 +58,23 @@ def test_the_messages_are_those_of_a_single_call(server: Valkey) -> None:
     for message in (first, second):
         del message["properties"]["delivery_tag"], message["headers"]["enqueued_at"]
     assert first == second
+
+
+def test_monitors_hear_of_each_job(server: Valkey) -> None:
+    told: list[dict[str, Any]] = []
+    with app.connection_for_read() as connection:
+        receiver = app.events.Receiver(connection, handlers={"task-sent": told.append})
+        with receiver.consumer_context() as (listening, *_):
+            with suppress(TimeoutError):
+                listening.drain_events(timeout=0.01)
+            wait_for(server.client.pubsub_numpat, "the receiver to listen")
+            data = [{"first": number, "second": 1} for number in range(MOST_AT_ONCE + 3)]
+            ids = delay_many("tests.add", [*data, {"first": "it", "second": 2}], queue=QUEUE)
+            while len(told) < len(ids):
+                listening.drain_events(timeout=10)
+    assert [event["uuid"] for event in told] == list(ids)
+    assert {event["queue"] for event in told} == {QUEUE}
+    assert told[-1]["kwargs"] == "{'first': 'it', 'second': 2}"
 
 
 def test_it_takes_no_more_memory_for_more_jobs(server: Valkey) -> None:

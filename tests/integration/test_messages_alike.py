@@ -6,6 +6,7 @@ message is made alike before the comparison: tags, the clock, and how long a mes
 
 import base64
 import json
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -13,13 +14,15 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from celery import signals
+from celery import Celery, Task, signals
+from celery.result import AsyncResult
 from celery.utils.saferepr import saferepr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.client import PubSub
 
 from config import logging as log_fields
+from config.masking import Masking
 from tasks.amqp import short_repr
 from tasks.celery import app
 from tasks.tracing import HEADER
@@ -28,9 +31,11 @@ from tests.support.valkey import Valkey
 
 QUEUE = "low"
 JOB = "0d5c6ed6-5ea3-4c3e-8e7c-0a6f4d6ff9a1"
+HIDING = Masking(["word", "user"])
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
 
-texts = st.text(max_size=8) | st.sampled_from(["it's", 'a "word"', "100 %", "%(id)s", "ü\n\\"])
+some = ["it's", 'a "word"', "100 %", "%(id)s", "ü\n\\", "user", "word: secret", "ada@example.com"]
+texts = st.text(max_size=8) | st.sampled_from(some)
 plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | texts
 others = st.uuids() | st.decimals(allow_nan=False) | st.datetimes() | st.binary(max_size=4)
 values = st.recursive(
@@ -97,6 +102,11 @@ def sent(server: Valkey, listener: PubSub, call: Callable[[], None]) -> Sent:
     return name, alike(message), alike(event["data"]), mark, bell
 
 
+def masked_saferepr(value: object, longest: int, levels: int, hiding: Masking | None = None) -> str:
+    """Return the text of the arguments, made by Celery of what the masks leave."""
+    return str(saferepr(hiding.value(value) if hiding else value, longest, levels))
+
+
 def alike(message: bytes) -> str:
     """Return the text with what is drawn anew for each message taken out, its body readable."""
     text = re.sub(r'"delivery_tag": "[-0-9a-f]{36}"', "TAG", message.decode())
@@ -151,7 +161,7 @@ def test_each_message_is_the_one_that_celery_would_have_sent(
     def as_celery() -> None:
         with (
             app.producer_pool.acquire(block=True) as producer,
-            patch("tasks.amqp.short_repr", saferepr),
+            patch("tasks.amqp.short_repr", masked_saferepr),
         ):
             send(**{**given_options, "producer": producer})
 
@@ -174,6 +184,8 @@ def test_the_text_of_arguments_is_that_of_celery(value: object) -> None:
     for longest in (20, 1024):
         for levels in (0, 1, 3):
             assert short_repr(value, longest, levels) == saferepr(value, longest, levels)
+            shown = masked_saferepr(value, longest, levels, HIDING)
+            assert short_repr(value, longest, levels, HIDING) == shown
     if isinstance(value, list):
         assert short_repr(tuple(value), 1024, 3) == saferepr(tuple(value), 1024)
 
@@ -235,3 +247,45 @@ def test_a_change_of_the_settings_shows_in_the_next_message(
     assert last["headers"]["argsrepr"] == "([[...]], 2)"
     assert listener.get_message(timeout=10) is not None
     assert listener.get_message(timeout=0) is None
+
+
+def test_what_tracers_put_around_celerys_functions_is_called_for_each_job(server: Valkey) -> None:
+    def send() -> None:
+        jobs.add.delay(first=1, second=2)
+
+    send()
+    for owner, name in ((Task, "apply_async"), (Celery, "send_task")):
+        around: Any = getattr(owner, name)
+        with patch.object(owner, name, autospec=True, side_effect=around) as called:
+            send()
+            send()
+        assert called.call_count == 2
+    server.client.delete("default", "default.bell")
+
+
+def test_a_route_that_looks_at_the_data_is_asked_for_each_job(server: Valkey) -> None:
+    def route(_name: str, _args: object, kwargs: dict[str, Any], *_: Any, **__: Any) -> str:
+        return QUEUE if kwargs["first"] else "default"
+
+    routes = app.conf.task_routes
+    app.conf.task_routes = route
+    app.amqp.flush_routes()
+    del app.amqp.router
+    try:
+        for first in (0, 1, 1, 0, 1):
+            jobs.add.delay(first=first, second=2)
+    finally:
+        app.conf.task_routes = routes
+        app.amqp.flush_routes()
+        del app.amqp.router
+    assert [server.client.llen(queue) for queue in (QUEUE, "default")] == [3, 2]
+    server.client.delete("default", "default.bell")
+
+
+@pytest.mark.usefixtures("server")
+def test_a_result_can_be_sent_to_another_process() -> None:
+    sent_before = jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+    sent = jobs.add.apply_async((1, 2), queue=QUEUE, task_id=JOB)
+    assert pickle.loads(pickle.dumps(sent)) == sent == sent_before  # noqa: S301 (our own)
+    assert sent.state == "PENDING"
+    assert isinstance(sent, AsyncResult)

@@ -3,6 +3,7 @@
 Nothing here hangs: the waits are bounded by `PUBLISH_TIMEOUT`, and the suite by its own limit.
 """
 
+import json
 import os
 import signal
 import subprocess
@@ -45,6 +46,20 @@ with ExitStack() as stack:
     for _ in range(app.conf.broker_pool_limit):
         stack.enter_context(app.amqp.producer_pool.acquire())
     exec('''{_SCHEDULE}''')
+"""
+
+
+_FORKED = """
+import os
+from tests.support import jobs
+for _ in range(2):
+    jobs.add.delay(first=1, second=2)
+child = os.fork()
+for _ in range(2):
+    jobs.add.delay(first=1, second=2)
+if child:
+    os.waitpid(child, 0)
+    print(os.getpid(), child)
 """
 
 
@@ -164,6 +179,16 @@ def test_a_producer_whose_connections_are_all_in_use_is_told_so_in_time(
     found = run(_ALL_IN_USE, broker, valkey)
     broker.stop()
     assert found.startswith("not queued")
+
+
+def test_a_forked_process_sends_jobs_of_its_own(broker: Valkey, valkey: Valkey) -> None:
+    pids = run(_FORKED, broker, valkey).split()
+    sent = [json.loads(one) for one in broker.client.lrange("default", 0, -1) or ()]
+    broker.stop()
+    origins = [one["headers"]["origin"].split("@")[0] for one in sent]
+    assert {pid: origins.count(f"gen{pid}") for pid in pids} == {pids[0]: 4, pids[1]: 2}
+    for part, name in (("headers", "id"), ("properties", "delivery_tag")):
+        assert len({one[part][name] for one in sent}) == 6
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""The event `task-sent`, for monitors: how one is published, and how many are at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tasks.broker.gaps import Template
+from tasks.broker.jsontext import as_base64
+from tasks.broker.uuids import new_tag
+from tasks.broker.wire import word
+
+MOST_IN_ONE = 250
+"""Events in one message, some 150 KB: as many as a worker sends at once (`tasks/events.py`)."""
+
+
+class Around:
+    """What goes around the text of events, and the channels that it is published on."""
+
+    def __init__(self, topics: Sequence[str], message: Template) -> None:
+        self._topics = [word(topic) for topic in topics]
+        self._message = message
+
+    def words(self, body: str) -> list[str]:
+        """Return each channel with what is published there: two words of a command."""
+        values = {"body": as_base64(body), "delivery_tag": f'"{new_tag()}"'}
+        text = word(self._message.fill(values))
+        return [topic + text for topic in self._topics]
+
+
+@dataclass(frozen=True, eq=False)
+class EventForm:
+    """How the events of one kind of message are told."""
+
+    body: Template
+    """One event."""
+    single: Around
+    multiple: Around
+    """Celery's form of many events in one message, which every monitor reads."""
+
+    def words(self, events: Sequence[str]) -> list[str]:
+        """Return each channel with what is published there for these events, as `Around.words`."""
+        if len(events) == 1:
+            return self.single.words(events[0])
+        parts = [events[at : at + MOST_IN_ONE] for at in range(0, len(events), MOST_IN_ONE)]
+        return [pair for part in parts for pair in self.multiple.words(f"[{', '.join(part)}]")]
