@@ -26,7 +26,7 @@ from tasks.broker.holdings import Claim, Holdings, Source
 from tasks.celery import app
 from tasks.errors import ExpresslaneError, NoSuchFailedJob
 from tasks.job import Job
-from tasks.outbox import once, operating, rows
+from tasks.outbox import claims, operating, rows
 from tasks.outbox.publishing import publish
 from tasks.outbox.relay import BATCH, LEASE, SUSPECTS, Relay
 from tasks.outbox.rows import Outgoing
@@ -86,7 +86,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.patches.setattr(rows, "now", lambda: self.moment)
         self.patches.setattr(enqueueing, "now", lambda: self.moment)
         self.patches.setattr(enqueueing, "publisher", self)
-        self.patches.setattr(once, "_LOCK_SECONDS", 0.0)
+        self.patches.setattr(claims, "_LOCK_SECONDS", 0.0)
         self.server = server_of(app)
         self.relays = [self._new_relay(), self._new_relay()]
 
