@@ -160,6 +160,8 @@ def test_when_it_breaks_off_the_error_knows_which_are_queued(
         finally:
             os.kill(broker.pid, signal.SIGCONT)
         broker.client.config_set("maxmemory", 0)
+        # What it has sent in vain stands before the end of its connection.
+        wait_for(lambda: len(broker.client.client_list()) == 1, "the server to have read all")
         found = json.loads(done.stdout)
         known, unknown, not_queued = found["parts"]
         assert (len(known), len(unknown), len(not_queued)) == sizes
