@@ -1,19 +1,36 @@
 """States of jobs, recorded for all threads of a process in as few trips as there can be.
 
-Where one job finishes after the other, each state is a trip of its own: the job is acknowledged
-only when its state is stored. Where several threads finish at the same time, one of them takes
-what the others have to record along, and they wait for its trip instead of for one of their own.
+A job's state is recorded before its message is acknowledged. Three ways save trips:
+
+- Where several threads record at the same time, one of them takes what the others have to record
+  along, and they wait for its trip instead of for one of their own.
+- Nobody needs the answer when a job's success is recorded. So where the jobs run in the process
+  that acknowledges them (threads, solo), and both go to one server, the success is left here. It
+  goes with the next thing that is recorded, which is that the next job begins, and at the latest
+  right before acknowledgements are sent, which are never sent without it.
+- The connection is kept.
 """
 
+import logging
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from threading import Lock
 from typing import Any
 
 import redis
 
+from tasks.broker.holdings import Holdings
 from tasks.broker.wire import Text, Wire, Word, server_of
+
+_logger = logging.getLogger("tasks.results")
+
+_AWAY = (
+    *(redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadOnlyError),
+    *(redis.exceptions.MasterDownError, redis.exceptions.TryAgainError),
+    redis.OutOfMemoryError,
+)
+"""Errors that another server, or the same one later, will not answer with."""
 
 
 class Recorder:
@@ -21,9 +38,11 @@ class Recorder:
 
     def __init__(self, script: Text, pool: redis.ConnectionPool) -> None:
         self.pid = os.getpid()
+        self.server = server_of(pool)
         self._script = script
         # Celery's `ensure` tries again what a closed connection has not recorded.
         self._wire = Wire(pool, unchecked=1.0)
+        self._left: deque[_Record] = deque()
         self._waiting: deque[_Record] = deque()
         self._sending = Lock()
 
@@ -43,10 +62,29 @@ class Recorder:
             raise record.answer
         return record.answer
 
-    def _send(self) -> None:
-        together = []
-        while self._waiting:
-            together.append(self._waiting.popleft())
+    def leave(self, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> None:
+        """Have the script run with the next call of `run`, or of `flush`."""
+        self._left.append(_Record(keys, arguments))
+
+    def flush(self) -> None:
+        """Send what was left.
+
+        Raises:
+            redis.RedisError: when the server did not answer, twice. It stays left then.
+
+        """
+        # Also where nothing is left: it may be on its way, and come back.
+        with self._sending:
+            if self._left and self._send() is not None:
+                # It may be the connection alone that is gone. To record it twice changes nothing.
+                error = self._send()
+                if error is not None:
+                    raise error
+
+    def _send(self) -> redis.RedisError | None:
+        """Send what was left and what threads wait for; return why some of the former stays."""
+        left, waiting = _all_of(self._left), _all_of(self._waiting)
+        together = [*left, *waiting]
         answers: Sequence[object] = [_NO_ANSWER] * len(together)
         try:
             answers = self._wire.run_each(self._script, [(r.keys, r.arguments) for r in together])
@@ -55,10 +93,13 @@ class Recorder:
         finally:
             for record, answer in zip(together, answers, strict=True):
                 record.is_answered, record.answer = True, answer
+            stays = [one for one in left if _is_to_be_sent_again(one)]
+            self._left.extendleft(reversed(stays))
+        return next((one.answer for one in stays if isinstance(one.answer, redis.RedisError)), None)
 
 
 class _Record:
-    """What one thread waits for."""
+    """What one thread waits for, or has left."""
 
     __slots__ = ("answer", "arguments", "is_answered", "keys")
 
@@ -69,16 +110,32 @@ class _Record:
         self.answer: object = None
 
 
+def _all_of(records: "deque[_Record]") -> list[_Record]:
+    found = []
+    while records:
+        found.append(records.popleft())
+    return found
+
+
+def _is_to_be_sent_again(record: _Record) -> bool:
+    if isinstance(record.answer, redis.RedisError) and not isinstance(record.answer, _AWAY):
+        _logger.error("the result in %r could not be stored: %s", record.keys[0], record.answer)
+    return isinstance(record.answer, _AWAY)
+
+
 _NO_ANSWER = redis.ConnectionError("the thread that was sending has been interrupted")
 
 _recorders: dict[tuple[object, ...], Recorder] = {}
 _making = Lock()
+_runner: Holdings | None = None
+"""Whose jobs run in this process."""
+_runners_server: tuple[object, ...] = ()
 
 
 def _begin_anew() -> None:
     """Leave the parent's locks to the parent: who held them is not in this process."""
-    global _making  # noqa: PLW0603 (there is one for the process)
-    _making = Lock()
+    global _making, _runner
+    _making, _runner = Lock(), None
     _recorders.clear()
 
 
@@ -96,3 +153,32 @@ def recorder_of(script: Text, pool: redis.ConnectionPool) -> Recorder:
         if found is None:
             found = _recorders[key] = Recorder(script, pool)
         return found
+
+
+def jobs_run_here(holdings: Holdings) -> None:
+    """Say that jobs run in this process, and are acknowledged from here."""
+    global _runner, _runners_server
+    _runner, _runners_server = holdings, server_of(holdings.client.connection_pool)
+    holdings.before_acknowledging = flush_all
+
+
+def may_be_left(recorder: Recorder, properties: Mapping[str, Any] | None) -> bool:
+    """Tell whether the success of the job with these properties can be left with the recorder.
+
+    It is to be a job that runs here and is acknowledged afterwards, to the same server.
+    """
+    if _runner is None or recorder.server != _runners_server or not properties:
+        return False
+    # Acknowledgements of a worker that stops may have to wait until its last job has ended.
+    return not _runner.is_stopping and _runner.is_started(str(properties.get("delivery_tag")))
+
+
+def flush_all() -> None:
+    """Send what was left, to whichever server.
+
+    Raises:
+        redis.RedisError: when a server did not answer. It stays left then.
+
+    """
+    for recorder in tuple(_recorders.values()):
+        recorder.flush()

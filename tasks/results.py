@@ -30,7 +30,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import redis
-from celery import Celery, states
+from celery import Celery, signals, states
 from celery.app.task import Context
 from celery.backends.redis import RedisBackend, SentinelBackend
 from celery.exceptions import TaskRevokedError
@@ -45,7 +45,7 @@ from tasks.circuit import Circuit
 from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
-from tasks.recording import Recorder, recorder_of
+from tasks.recording import Recorder, flush_all, may_be_left, recorder_of
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -254,8 +254,8 @@ class JobResults(RedisBackend):
         key_t: Any
         _get_key_for: Any
         _get_pool: Any
-        _get_result_meta: Any
         _pending_results: Any
+        current_task_children: Any
         result_consumer: Any
         get_key_for_task: Any
 
@@ -391,8 +391,11 @@ class JobResults(RedisBackend):
         reruns = int(getattr(request, RERUNS, None) or 0)
         arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
         arguments += _for_timeline(result, state, request)
+        if state == states.SUCCESS and self._may_be_left(request):
+            self._recorder_here.leave(keys, arguments)
+            return result
         try:
-            answer = str(self._ensure_long(self._record, (keys, arguments)))
+            answer = self._record_at_last(keys, arguments)
         except self.connection_errors:
             if state != states.STARTED or not isinstance(request, Context):
                 raise
@@ -438,6 +441,7 @@ class JobResults(RedisBackend):
     def records_of(self, task_ids: Sequence[str]) -> list[Record | None]:
         """Return what is stored of each of the jobs, in one trip to the server."""
         with self.circuit, self.quick_client.pipeline(transaction=False) as pipe:
+            flush_all()
             for task_id in task_ids:
                 pipe.get(self.get_key_for_task(task_id))
                 pipe.hgetall(self.get_key_for_job(task_id))
@@ -471,10 +475,38 @@ class JobResults(RedisBackend):
             meta, fields, lines = pipe.execute()
         return self.decode(meta) if meta else None, fields, lines
 
-    def _record(self, keys: Sequence[bytes], arguments: Sequence[Word]) -> str:
+    def get(self, key: str) -> Any:  # noqa: ANN401 (Celery's)
+        """Return what is stored under the key, what this process is about to store included."""
+        flush_all()
+        return super().get(key)
+
+    @property
+    def _recorder_here(self) -> Recorder:
         if self._recorder is None or self._recorder.pid != os.getpid():
             self._recorder = recorder_of(_RECORD_SCRIPT, self.client.connection_pool)
-        return str(bytes_to_str(self._recorder.run(keys, arguments)))
+        return self._recorder
+
+    def _record(self, keys: Sequence[bytes], arguments: Sequence[Word]) -> str:
+        return str(bytes_to_str(self._recorder_here.run(keys, arguments)))
+
+    def _record_at_last(self, keys: list[bytes], arguments: list[Any]) -> str:
+        try:
+            return self._record(keys, arguments)
+        except self.connection_errors:
+            return str(self._ensure_long(self._record, (keys, arguments)))
+
+    def _may_be_left(self, request: Context | None) -> bool:
+        """Tell whether a success may be recorded a little later: see `tasks/recording.py`.
+
+        Not if others are told of it at once, who may look: the rest of a chord, receivers of
+        Celery's signal.
+        """
+        return (
+            isinstance(request, Context)
+            and not getattr(request, "chord", None)
+            and not signals.task_success.receivers
+            and may_be_left(self._recorder_here, request.properties)
+        )
 
     def get_key_for_job(self, task_id: str) -> bytes:
         """Return the key of the job's hash; changes of data and progress are published there."""
@@ -509,6 +541,37 @@ class JobResults(RedisBackend):
     def _encode_prefixes(self) -> None:
         super()._encode_prefixes()  # type: ignore[misc] # not in the stubs
         self.job_keyprefix = self.key_t(self.job_keyprefix)
+
+    def _get_result_meta(
+        self,
+        result: Any,  # noqa: ANN401
+        state: str,
+        traceback: str | None,
+        request: Context | None,
+        **options: Any,
+    ) -> dict[str, Any]:
+        """Return what is stored of a job. Celery's own takes a while to look up its settings."""
+        if options or self._is_extended:
+            found: dict[str, Any] = super()._get_result_meta(  # type: ignore[misc] # not in the stubs
+                result=result, state=state, traceback=traceback, request=request, **options
+            )
+            return found
+        meta = {
+            "status": state,
+            "result": result,
+            "traceback": traceback,
+            "children": self.current_task_children(request),
+            "date_done": self.app.now().isoformat() if state in states.READY_STATES else None,
+        }
+        for name, field in (("group_id", "group"), ("parent_id", "parent_id")):
+            value = getattr(request, field, None)
+            if value:
+                meta[name] = value
+        return meta
+
+    @cached_property
+    def _is_extended(self) -> bool:
+        return bool(self.app.conf.result_extended)
 
     def _meta(
         self,

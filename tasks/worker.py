@@ -11,6 +11,7 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from time import time
 from typing import Any
 
@@ -20,12 +21,13 @@ from celery import signals
 from celery.app.task import Context
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.exceptions import NotRegistered
+from celery.exceptions import InvalidTaskError, NotRegistered
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
+from kombu.exceptions import ContentDisallowed, DecodeError
 from kombu.transport.virtual import Message
 
-from tasks import liveness
+from tasks import liveness, recording
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel, give_back_waiting
 from tasks.errors import DeliveryLimitReached
 from tasks.history.processes import count_ends
@@ -40,6 +42,10 @@ _logger = logging.getLogger("tasks.worker")
 
 SOON_SECONDS = 0.5
 """A job that is due so soon waits in the worker; what is due later waits on the server."""
+
+_CELERYS = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}
+"""What a job's context holds beside the headers of whoever sent it: Celery's `Context` removes the
+same names, which it collects for each job."""
 
 Handler = Callable[[Message], object]
 
@@ -60,8 +66,26 @@ class Consumer(CeleryConsumer):
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Handler:
         """Return what is called with each message of a queue."""
-        start = super().create_task_handler(*args, **kwargs)
+        celerys_start = super().create_task_handler(*args, **kwargs)
+        is_solo = isinstance(self.pool, SoloPool)
         waits_in_pool = isinstance(self.pool, ThreadPool)
+        runs_here = waits_in_pool or is_solo
+
+        def start(message: Message) -> None:
+            strategy = self.strategies.get(message.headers["task"])
+            if strategy is None or (self.restart_count and not self._maximum_prefetch_restored):
+                celerys_start(message)
+                return
+            # As Celery does it, without the promises it makes for each job.
+            ack, reject = message.ack_log_error, message.reject_log_error
+            if not is_solo:
+                ack, reject = partial(self.call_soon_ack, ack), partial(self.call_soon_ack, reject)
+            try:
+                strategy(message, None, ack, reject, self.on_task_message)
+            except (InvalidTaskError, ContentDisallowed) as error:
+                self.on_invalid_task(None, message, error)
+            except DecodeError as error:
+                self.on_decode_error(message, error)
 
         def on_task_received(message: Message) -> None:
             if _is_stopping():
@@ -75,7 +99,7 @@ class Consumer(CeleryConsumer):
             elif due is not None and due - time() > SOON_SECONDS:
                 _channel(message).delay(message.delivery_tag, due)
             else:
-                message.waits_in_pool = waits_in_pool
+                message.waits_in_pool, message.runs_here = waits_in_pool, runs_here
                 message.headers[CLAIMED_AT] = round(time(), 6)
                 recorder.claimed(self._counted_as(message), queue_of(message), deaths)
                 start(message)
@@ -115,6 +139,8 @@ class Consumer(CeleryConsumer):
             in_loop=isinstance(self.pool, SoloPool),
         )
         recorder.attach(channel.holdings, channel.global_keyprefix)
+        if isinstance(self.pool, (SoloPool, ThreadPool)):
+            recording.jobs_run_here(channel.holdings)
         channel.holdings.on_renewal[:] = [beat, recorder.flush]
         beat()
         count_ends(self.pool)
@@ -162,7 +188,7 @@ class Consumer(CeleryConsumer):
 
     def _counted_as(self, message: Message) -> str:
         name: str = message.headers["task"]
-        return name if name in self.app.tasks else UNKNOWN_TASK
+        return name if name in self.strategies else UNKNOWN_TASK
 
 
 class Request(CountedRequest):
@@ -170,6 +196,17 @@ class Request(CountedRequest):
 
     _acknowledges_last = False
     _acknowledgement: Callable[[], object] | None = None
+
+    def __init__(self, message: Message, **options: Any) -> None:
+        super().__init__(message, **options)
+        if getattr(message, "runs_here", False):
+            # It was read to be checked, and need not be read again where it runs.
+            self._body: Any = message.payload
+            self._content_type = self._content_encoding = None
+            if self.request_dict.get("headers") is None:
+                self.request_dict["headers"] = {
+                    name: value for name, value in self.request_dict.items() if name not in _CELERYS
+                }
 
     def revoked(self) -> bool:
         """Tell whether the job must not run. Celery asks this right before it hands it to the pool.
@@ -195,6 +232,10 @@ class Request(CountedRequest):
         super().on_accepted(pid, time_accepted)
 
     def _start(self) -> bool:
+        if self.ignore_result or not self.task.track_started:
+            # Otherwise that it begins is recorded now, and with it what was left.
+            with suppress(*CONNECTION_LOST):
+                recording.flush_all()
         started = _channel(self.message).holdings.start(self.message.delivery_tag)
         if not started:
             _logger.info("job %s is not started: its claim has gone back", self.id)

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tasks.broker import scripts
-from tasks.broker.envelope import read
+from tasks.broker.envelope import Message, read
 from tasks.broker.holdings import BrokenQueue, Claim, Holdings, Keys, Source
 from tasks.broker.leases import LeaseKeeper
 from tasks.broker.qos import QoS
@@ -36,6 +36,9 @@ _logger = logging.getLogger("tasks.broker")
 CONNECTION_LOST = (redis.RedisError, OSError, OperationalError)
 """What means that the server is away. kombu counts KeyError and others of Python's as well."""
 
+ACKNOWLEDGE_SECONDS = 0.005
+"""How long an acknowledgement waits for the next claim, where that is put off."""
+
 REPORT_SECONDS = 60.0
 """How often a queue whose key is no list is reported, while it is."""
 
@@ -44,6 +47,7 @@ class ClaimingChannel(kombu_redis.Channel):
     """A channel that claims."""
 
     QoS = QoS
+    Message = Message
     lease = 10.0
     """Seconds after which a claim that nobody has renewed goes back to its queue."""
     claim_timeout = 5.0
@@ -68,6 +72,7 @@ class ClaimingChannel(kombu_redis.Channel):
         self._without_ack: set[str] = set()
         self._lost: set[str] = set()
         self._reported: dict[str, float] = {}
+        self._held: Holdings | None = None
         self._shared_client: Any = None
         self._wire: Wire | None = None
         self._sharing: tuple[object, bool] = None, False
@@ -76,8 +81,11 @@ class ClaimingChannel(kombu_redis.Channel):
         self.routes: dict[object, str] = {}
         """The keys of each pattern that messages were made from, as words of a command."""
         self._turn_is_planned = False
+        self._flush_is_planned = False
         self._may_be_more = False
         self._waits_for_bell = False
+        self.turns_at_once = False
+        """Whether the loop takes its next turn without waiting."""
         super().__init__(*args, **kwargs)
         # Kept, because a closed channel has no connection, and is still told that a job has ended.
         uri = self.connection.client.as_uri()
@@ -89,11 +97,14 @@ class ClaimingChannel(kombu_redis.Channel):
     @property
     def holdings(self) -> Holdings:
         """What this process holds on this channel's server."""
-        with self._making:
-            found = self._holdings.get(self._server)
-            if found is None or found.pid != os.getpid():
-                found = self._holdings[self._server] = Holdings(self.separate_client(), self.keys())
-            return found
+        if self._held is None or self._held.pid != os.getpid():
+            with self._making:
+                found = self._holdings.get(self._server)
+                if found is None or found.pid != os.getpid():
+                    found = Holdings(self.separate_client(), self.keys())
+                    self._holdings[self._server] = found
+                self._held = found
+        return self._held
 
     @classmethod
     def all_holdings(cls) -> list[Holdings]:
@@ -307,6 +318,8 @@ class ClaimingChannel(kombu_redis.Channel):
         if not self.is_claiming:
             super()._brpop_start(timeout)
             return
+        if self._is_well_supplied:
+            return
         self.claim()
         if self.qos.can_consume() and not self._may_be_more:
             prefix = self.global_keyprefix
@@ -323,6 +336,7 @@ class ClaimingChannel(kombu_redis.Channel):
         The pool may have had its turn already, and would wait for the next one with the jobs.
         """
         if self.connection.nudge is not None:
+            self.turns_at_once = True
             self.connection.nudge()
         elif self._may_be_more:
             # Without a loop, the only wait is for the bell.
@@ -350,20 +364,52 @@ class ClaimingChannel(kombu_redis.Channel):
     # -- afterwards --------------------------------------------------------------------------------
 
     def flush_soon(self) -> None:
-        """See to it that acknowledgements are sent: in a loop with the next claim, else now."""
-        loop: Hub | None = getattr(self.connection, "loop", None)
-        if loop is None:
+        """See to it that acknowledgements are sent: in a loop in its next turn, else now.
+
+        Each turn claims what there is room for before it waits, or sends them by themselves.
+        """
+        if self.loop is None:
             self.holdings.flush()
         elif not self._turn_is_planned:
             self._turn_is_planned = True
-            loop.call_soon(self._take_turn)
+            self.loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn_is_planned = False
-        if self.closed or self.connection is None:
-            return
-        if self._in_poll or not self.is_claiming or not self.claim():
+
+    @property
+    def _is_well_supplied(self) -> bool:
+        """Tell whether enough jobs wait here for what runs: then the next claim brings several.
+
+        It is put off until half of the room is free, and never with a prefetch multiplier of 1,
+        where none wait here.
+        """
+        if self.loop is None or not self.qos.prefetch_count:
+            return False
+        held, started = self.holdings.count()
+        is_half_full = 2 * held > self.qos.prefetch_count
+        return is_half_full and 0 < started < 2 * (held - started)
+
+    def flush_by_turn(self) -> None:
+        """Send what was acknowledged: now, or with the next claim where there is one soon."""
+        if self.turns_at_once:
+            return  # solo has run what it has just claimed, and claims again in the next turn
+        if not self._is_well_supplied:
             self.holdings.flush()
+        elif self.loop is not None and not self._flush_is_planned and self.holdings.has_finished:
+            self._flush_is_planned = True
+            self.loop.call_later(ACKNOWLEDGE_SECONDS, self._flush_planned)
+
+    def _flush_planned(self) -> None:
+        self._flush_is_planned = False
+        if not self.closed:
+            self.holdings.flush()
+
+    @property
+    def loop(self) -> Hub | None:
+        """The worker's event loop, if there is one."""
+        found: Hub | None = getattr(self.connection, "loop", None)
+        return found
 
     def mark_lost(self, tag: str) -> None:
         """Note that the process that ran this message is gone; its rejection counts as a death."""

@@ -18,6 +18,7 @@ from weakref import WeakSet
 import redis
 
 from tasks.broker import scripts
+from tasks.broker.wire import Text, Wire
 
 _logger = logging.getLogger("tasks.broker")
 
@@ -27,6 +28,8 @@ OWN_TAGS = "lane-"
 LOOKS = 3
 """How often a claim whose answer never came is looked for. It may lie in a socket of the server's,
 which reads it in its next turn; looks are a third of a lease apart, or 2 s."""
+
+_CLAIM, _ACKNOWLEDGE = Text(scripts.CLAIM), Text(scripts.ACKNOWLEDGE)
 
 FLUSH_AT = 64
 """Acknowledgements that are collected before they are sent without waiting for the next claim."""
@@ -98,20 +101,23 @@ class Holdings:
         """When the main loop of this process last looked for messages, or would have."""
         self.on_renewal: list[Callable[[], None]] = []
         """What the lease keeper calls after each renewal."""
+        self.before_acknowledging: Callable[[], object] = lambda: None
+        """Called before acknowledgements are sent. What it raises keeps them from being sent."""
         self.consumers: WeakSet[object] = WeakSet()
         """The channels that consume and put what they get in here."""
         self._started: set[str] = set()
         self._starting = Lock()
         """Held while it is decided whether a claim starts or goes back."""
-        self._stopping = False
+        self.is_stopping = False
+        """Whether the worker was told to stop."""
         self._acknowledged: deque[str] = deque()
         self._loose: list[Loose] = []
         self._prefix = f"{OWN_TAGS}{uuid4().hex}."
         self._number = 0
         self._lock = Lock()
+        """Held while the wire is used."""
+        self._wire = Wire(client.connection_pool)
         script = client.register_script
-        self._claim = script(scripts.CLAIM)
-        self._acknowledge = script(scripts.ACKNOWLEDGE)
         self._give_back = script(scripts.GIVE_BACK)
         self._renew = script(scripts.RENEW)
         self._take_from_the_dead = script(scripts.TAKE_FROM_THE_DEAD)
@@ -168,24 +174,31 @@ class Holdings:
         """Tell whether the job of this claim has started."""
         return tag in self._started
 
+    def count(self) -> tuple[int, int]:
+        """Return how many claims are held, and of how many of them the job has started."""
+        return len(self.tags), len(self._started)
+
+    @property
+    def has_finished(self) -> bool:
+        """Tell whether there are acknowledgements to be sent."""
+        return bool(self._acknowledged)
+
     def acknowledge(self, tag: str) -> None:
         """Be done with the claim. It is sent with the next claim or the next `flush`."""
         message = self._drop(tag)
         if message is not None:
             self._forget_deaths([self.keys.deaths], [tag, message])
         self._acknowledged.append(tag)
-        if self._stopping or len(self._acknowledged) >= FLUSH_AT:
+        if self.is_stopping or len(self._acknowledged) >= FLUSH_AT:
             self.flush()
 
     def flush(self) -> None:
         """Send what was acknowledged."""
-        if not self._acknowledged:
-            return
         with self._lock:
             finished = self._collected()
             if finished:
                 try:
-                    self._acknowledge([self.keys.unacked, self.keys.index], finished)
+                    self._wire.run(_ACKNOWLEDGE, [self.keys.unacked, self.keys.index], finished)
                 except redis.RedisError:
                     self._acknowledged.extendleft(reversed(finished))
                     raise
@@ -229,7 +242,7 @@ class Holdings:
         From now on acknowledgements are sent at once. Jobs that end while the worker stops are
         acknowledged when its loop closes, which takes no further turn to send them in.
         """
-        self._stopping = True
+        self.is_stopping = True
         return self.give_back_waiting()
 
     def renew(self) -> list[str]:
@@ -303,9 +316,15 @@ class Holdings:
         return self.tags.pop(tag, None)
 
     def _collected(self) -> list[str]:
+        """Take what was acknowledged, and have what goes before it done."""
         found = []
         while self._acknowledged:
             found.append(self._acknowledged.popleft())
+        try:
+            self.before_acknowledging()
+        except BaseException:
+            self._acknowledged.extendleft(reversed(found))
+            raise
         return found
 
     def _call_claim(
@@ -319,7 +338,7 @@ class Holdings:
         arguments = [most, self._prefix, first, len(finished), *finished, *names]
         try:
             keys = [*self._claim_keys(), self.keys.paused, *(s.key for s in sources)]
-            return list(self._claim(keys, arguments))
+            return list(self._wire.run(_CLAIM, keys, arguments))
         except redis.RedisError as error:
             self._acknowledged.extendleft(reversed(finished))
             if not isinstance(error, redis.ResponseError):

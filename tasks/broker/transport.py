@@ -59,11 +59,13 @@ class Poller(kombu_redis.MultiChannelPoller):
 
     def on_poll_start(self) -> None:
         """Start waiting where there is room, and send what was acknowledged."""
+        for channel in list(self._channels):
+            channel.turns_at_once = False
         super().on_poll_start()
         for channel in list(self._channels):
             if channel.is_claiming:
                 channel.holdings.last_look = monotonic()
-                channel.holdings.flush()
+                channel.flush_by_turn()
 
 
 class Transport(kombu_redis.Transport):

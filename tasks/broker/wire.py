@@ -98,7 +98,8 @@ class Wire:
                 *("EVALSHA", script.digest, len(keys)), *keys, *arguments
             )
         ]
-        connection.send_packed_command(packed, check_health=False)
+        # In one call of the system: the server begins with what comes first.
+        connection.send_packed_command([b"".join(packed)], check_health=False)
         answers: list[Any] = []
         for _ in calls:
             try:

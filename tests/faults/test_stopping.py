@@ -18,12 +18,13 @@ def test_what_waits_is_back_in_its_queue_before_what_runs_has_ended(
     pool: Pool, make_arena: MakeArena
 ) -> None:
     arena = make_arena()
-    worker = arena.worker(pool, prefetch=4)
     jobs = [
         # Celery looks at a job that expires once more than at others before it starts.
         arena.send("faults.work", number=number, seconds=2, expires=3_600 if number % 2 else None)
         for number in range(8)
     ]
+    # It comes later, to claim all at once: where enough wait with it, it leaves the rest alone.
+    worker = arena.worker(pool, prefetch=4)
     wait_for(lambda: not arena.queued(), "all jobs to be claimed")
     wait_for(lambda: len(arena.ledger.read().starts) == 2, "two of them to run")
     worker.process.terminate()

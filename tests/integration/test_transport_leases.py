@@ -233,14 +233,14 @@ def test_a_claim_whose_answer_is_cut_off_shares_no_tag_with_the_next_one(
 ) -> None:
     held = holder(url)
     held.client.lpush("q", *range(4))
-    really = held._claim
+    really = held._wire.run
 
     def cut_off(*args: Any) -> None:
         really(*args)
         raise redis.ConnectionError
 
     with monkeypatch.context() as cut:
-        cut.setattr(held, "_claim", cut_off)
+        cut.setattr(held._wire, "run", cut_off)
         with pytest.raises(redis.ConnectionError):
             claim(held, "q", 2)
     assert [one.message for one in claim(held, "q", 2)] == [b"2", b"3"]

@@ -43,11 +43,12 @@ def run_one(url: str, number: int, worker: Program) -> None:
     assert worker.output().count(f"child mark-{number}") == 1
 
 
-def send(url: str, task: str, **data: object) -> str:
+def send(url: str, task: str, *, ignore_result: bool = False, **data: object) -> str:
     """Publish one job as a stock producer does, and return its id."""
     job_id = str(uuid4())
+    headers = {"id": job_id, "task": task, "ignore_result": ignore_result}
     with Party(url, transport="redis") as stock:
-        stock.publish("default", [[], data, {}], headers={"id": job_id, "task": task})
+        stock.publish("default", [[], data, {}], headers=headers)
     return job_id
 
 
@@ -107,6 +108,44 @@ def test_a_job_that_was_on_its_way_to_a_process_when_a_connection_was_cut_is_don
             wait_for(lambda: state_of(server, job) == "SUCCESS", f"job {job}")  # noqa: B023 (called at once)
             wait_for(lambda: not server.client.exists("unacked", "default"), "acknowledgements")
         assert not server.client.exists("deaths")
+
+
+def test_a_result_is_there_while_the_next_job_of_its_batch_runs(
+    server: Valkey, tmp_path: Path
+) -> None:
+    first = send(server.url, "tests.add", first=1, second=2)
+    file = tmp_path / "job"
+    send(server.url, "tests.wait_for_file", ignore_result=True, file=str(file))
+    with start_worker(tmp_path / "w.log", broker_url=server.url, pool="solo", multiplier=4):
+        wait_for(file.exists, "the second job's start")
+        assert state_of(server, first) == "SUCCESS"
+        assert server.client.hlen("unacked") == 2
+        file.with_name("job.go").touch()
+        wait_for(lambda: not server.client.exists("unacked"), "acknowledgements")
+
+
+def test_a_claim_brings_several_jobs_where_enough_wait_here_and_acknowledgements_do_not_wait(
+    server: Valkey, tmp_path: Path
+) -> None:
+    files = [tmp_path / f"job-{number}" for number in range(6)]
+    for file in files:
+        send(server.url, "tests.wait_for_file", file=str(file))
+    with start_worker(
+        tmp_path / "w.log", broker_url=server.url, concurrency=1, multiplier=4
+    ) as worker:
+        wait_for(files[0].exists, "the first job's start")
+        wait_for(lambda: server.client.llen("default") == 2, "a claim of four")
+        files[0].with_name("job-0.go").touch()
+        wait_for(files[1].exists, "the second job's start")
+        wait_for(lambda: server.client.hlen("unacked") == 3, "an acknowledgement by itself")
+        assert server.client.llen("default") == 2
+        files[1].with_name("job-1.go").touch()
+        wait_for(lambda: server.client.llen("default") == 0, "a claim of two")
+        for file in files:
+            file.with_name(f"{file.name}.go").touch()
+        wait_for(lambda: not server.client.exists("unacked"), "the end of all")
+        assert [file.read_text() for file in files] == ["ran\n"] * 6
+        assert worker.process.poll() is None
 
 
 def test_a_worker_goes_on_after_its_server_was_restarted(

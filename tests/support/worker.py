@@ -13,6 +13,7 @@ def start_worker(
     queues: str = "default",
     pool: str = "prefork",
     concurrency: int = 2,
+    multiplier: int = 1,
     jobs: str = "tests.support.jobs",
     env: Mapping[str, str] | None = None,
 ) -> Program:
@@ -20,6 +21,7 @@ def start_worker(
     program = Program.python(
         *("celery", "-A", "tasks", "worker", "-Q", queues, "-I", jobs),
         *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{log.stem}-{pool}@%h"),
+        *("--prefetch-multiplier", str(multiplier)),
         log=log,
         env={"BROKER_URL": broker_url, **(env or {})},
     )
