@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-order demo-clean test faults check format lock
+.PHONY: help setup demo demo-order demo-clean test faults bench bench-peers check format lock
 
 help: ## Print this list
 	@awk 'BEGIN { FS = ":.*## " } \
@@ -43,6 +43,8 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 
 export REQUIRE_ALL
 
+BENCH = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JOBS),--jobs $(JOBS)) $(foreach key,$(ONLY),--only $(key))
+
 # Most tests wait for real programs most of the time, so several fit on a core. A file's tests stay
 # together: they share servers, workers, the demo.
 TEST_PROCESSES ?= 3
@@ -53,6 +55,12 @@ test: setup ## Run the tests: unit, integration, and the browser flow where chro
 faults: setup ## Kill workers, broker, the whole store under load; 40 minutes; count (SEED=1)
 	@$(RUN) tests.faults $(if $(SEED),--seed $(SEED))
 	@$(RUN) tests.storefaults $(if $(SEED),--seed $(SEED))
+
+bench: setup ## Measure speed, latency and memory beside Celery's own transport (ROUNDS=3 JOBS=10000 ONLY=drain)
+	@$(RUN) benchmarks.bench $(BENCH)
+
+bench-peers: setup ## The same beside Celery, dramatiq, huey, taskiq, rq, arq, Sidekiq; half an hour
+	@$(RUN) benchmarks.bench --peers $(BENCH)
 
 check: setup ## The one gate: format, lint, strict types, lock file fresh
 	@$(RUN) ruff format --check .

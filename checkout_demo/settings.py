@@ -99,6 +99,9 @@ class StoreSettings(Settings):
         "deferred", description="where the three effects happen: in jobs, or in the request"
     )
     erp_timeout: Seconds = Field(5, description="seconds to wait for each step of an ERP call")
+    mail_latency_ms: int = Field(
+        0, ge=0, le=60_000, description="milliseconds that the mail sandbox takes for each mail"
+    )
     smtp_timeout: Seconds = Field(10, description="seconds to wait for each answer of SMTP")
 
     @property

@@ -33,8 +33,9 @@ _logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(__name__)
 class Keeper:
     """What aiosmtpd asks when a mail has come: it keeps each one in a Maildir."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, latency_ms: int = 0) -> None:
         """Open the Maildir, made when missing or left half-made by a kill."""
+        self._latency_ms = latency_ms
         for part in ("tmp", "new", "cur"):
             (directory / part).mkdir(parents=True, exist_ok=True)
         self._arrivals = directory / "new"
@@ -45,6 +46,8 @@ class Keeper:
     ) -> str:
         """Keep the mail and return the SMTP answer: 250, or 451 when it could not be kept."""
         content = envelope.original_content or b""
+        # Others are served meanwhile; a session that is cut here has not been told 250.
+        await asyncio.sleep(self._latency_ms / 1_000)
         try:
             # Written here and not in a thread: nothing may come between the file and its 250.
             self._mailbox.add(content)
@@ -57,7 +60,7 @@ class Keeper:
         return "250 2.0.0 stored"
 
 
-async def serve(directory: Path, port: int) -> None:
+async def serve(directory: Path, port: int, *, latency_ms: int = 0) -> None:
     """Take mail on this port of the loopback interface until SIGTERM or SIGINT.
 
     Raises:
@@ -68,7 +71,7 @@ async def serve(directory: Path, port: int) -> None:
     stop = asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    server = await open_server(Keeper(directory), port)
+    server = await open_server(Keeper(directory, latency_ms=latency_ms), port)
     _logger.info("mail sandbox ready", port=port)
     await stop.wait()
     # Sessions that are still open are cut: their clients have no 250 yet and will come again.
@@ -117,7 +120,8 @@ def main() -> None:
     # Its warnings quote what the client sent, which may be a part of a mail.
     logging.getLogger("mail.log").setLevel(logging.ERROR)
     try:
-        asyncio.run(serve(settings.mail_dir, settings.smtp_port))
+        latency = settings.mail_latency_ms
+        asyncio.run(serve(settings.mail_dir, settings.smtp_port, latency_ms=latency))
     except OSError as error:
         raise SystemExit(f"SMTP_PORT={settings.smtp_port} cannot be used: {error}") from None
 

@@ -37,12 +37,16 @@ class ErpProcess(Program):
 class MailProcess(Program):
     """The mail sandbox, with its mails in this directory."""
 
-    def __init__(self, state_dir: Path) -> None:
+    def __init__(self, state_dir: Path, *, latency_ms: int = 0) -> None:
         self.address = SmtpAddress("127.0.0.1", free_port())
         self.mail_dir = state_dir / "mail"
         super().__init__(
             [sys.executable, "-m", "checkout_demo.sandbox.mail"],
             log=state_dir / "mail.log",
-            env={"STATE_DIR": str(state_dir), "SMTP_PORT": str(self.address.port)},
+            env={
+                "STATE_DIR": str(state_dir),
+                "SMTP_PORT": str(self.address.port),
+                "MAIL_LATENCY_MS": str(latency_ms),
+            },
         )
         self.wait_until_listening(self.address.port)

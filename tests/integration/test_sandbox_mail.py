@@ -57,6 +57,15 @@ def test_an_international_address_gets_its_mail(mail: MailProcess) -> None:
     assert [found.to for found in received(mail.mail_dir)] == ["jörg@exämple.de"]
 
 
+def test_a_mail_server_that_takes_its_time_has_no_mail_before(tmp_path: Path) -> None:
+    with MailProcess(tmp_path, latency_ms=60_000) as slow:
+        client = smtplib.SMTP("127.0.0.1", slow.address.port, timeout=0.5)
+        with pytest.raises(smtplib.SMTPServerDisconnected, match="timed out"):
+            client.send_message(receipt("k"))
+        client.close()
+        assert received(slow.mail_dir) == []
+
+
 def test_the_newest_mail_comes_first(mail: MailProcess) -> None:
     keys = [str(number) for number in range(12)]
     for key in keys:

@@ -1,0 +1,36 @@
+"""Command lines of Celery's workers: the same for its own transport and for this project's."""
+
+from collections.abc import Mapping
+
+from benchmarks.peers.protocol import Commands
+
+QUIET = ("-l", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat")
+"""Less talk between workers; nothing that is promised hangs on it."""
+
+
+def celery_workers(module: str) -> Mapping[str, Commands]:
+    """Return the command lines for the app of this module.
+
+    For no-op jobs two workers without a pool, which is the fastest; the other pools beside it. For
+    jobs that wait, two workers of 50 threads. `idle` is one worker as most people start it.
+    """
+
+    def worker(name: str, pool: str, concurrency: int, multiplier: int = 4) -> list[str]:
+        return [
+            # This project's logging goes by the variable, and Celery's by its option.
+            *("env", "LOG_LEVEL=WARNING", "python", "-m", "benchmarks.peers.launch", "-A", module),
+            *("worker", "-Q", "default"),
+            *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{name}@%h"),
+            *("--prefetch-multiplier", str(multiplier), *QUIET),
+        ]
+
+    def two(pool: str, concurrency: int, multiplier: int = 4) -> list[list[str]]:
+        return [worker(f"w{number}", pool, concurrency, multiplier) for number in range(2)]
+
+    return {
+        "noop": two("solo", 1),
+        "solo": two("solo", 1),
+        "prefork": [worker("w", "prefork", 2)],
+        "threads": two("threads", 10),
+        "io": two("threads", 50, 1),
+    }
