@@ -47,7 +47,7 @@ BENCH = $(if $(ROUNDS),--rounds $(ROUNDS)) $(if $(JOBS),--jobs $(JOBS)) $(foreac
 
 # Most tests wait for real programs most of the time, so several fit on a core. A file's tests stay
 # together: they share servers, workers, the demo.
-TEST_PROCESSES ?= 3
+TEST_PROCESSES ?= 4
 
 test: setup ## Run the tests: unit, integration, and the browser flow where chromium is present
 	@$(RUN) pytest --numprocesses $(TEST_PROCESSES) --dist loadfile

@@ -19,9 +19,9 @@ def test_no_accepted_job_is_lost_and_no_effect_doubled_whatever_is_killed(
     campaign = Campaign(make_arena(), pool, chance)
     plan = plan_of(
         chance,
-        kill_group=2,
-        kill_parent=2,
-        kill_child=2,
+        kill_group=1,
+        kill_parent=1,
+        kill_child=1,
         terminate=1,
         freeze=1,
         restart_server=1,

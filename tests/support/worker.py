@@ -17,9 +17,13 @@ def start_worker(
     jobs: str = "tests.support.jobs",
     env: Mapping[str, str] | None = None,
 ) -> Program:
-    """Start `celery -A tasks worker`, the tests' own jobs loaded; wait until it is ready."""
+    """Start a worker, the tests' own jobs loaded; wait until it is ready.
+
+    It is `python -m tasks worker`, which starts sooner than `celery -A tasks worker`; that one is
+    what the fault harnesses and the documents start.
+    """
     program = Program.python(
-        *("celery", "-A", "tasks", "worker", "-Q", queues, "-I", jobs),
+        *("tasks", "worker", "-Q", queues, "-I", jobs),
         *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{log.stem}-{pool}@%h"),
         *("--prefetch-multiplier", str(multiplier)),
         log=log,
