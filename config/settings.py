@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         1_024, ge=0, description="MB that a process of the prefork pool may grow to; 0 for any"
     )
     event_jobs_max: int = Field(
-        100, ge=0, description="jobs a second that each worker sends events of, to Flower"
+        50, ge=0, description="jobs a second that each worker sends events of, to Flower"
     )
 
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

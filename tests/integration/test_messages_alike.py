@@ -30,6 +30,7 @@ from tests.support import jobs
 from tests.support.valkey import Valkey
 
 QUEUE = "low"
+OTHER_QUEUE = f"{QUEUE}-other"
 JOB = "0d5c6ed6-5ea3-4c3e-8e7c-0a6f4d6ff9a1"
 HIDING = Masking(["word", "user"])
 LATER = datetime(2100, 1, 1, tzinfo=UTC)
@@ -265,7 +266,7 @@ def test_what_tracers_put_around_celerys_functions_is_called_for_each_job(server
 
 def test_a_route_that_looks_at_the_data_is_asked_for_each_job(server: Valkey) -> None:
     def route(_name: str, _args: object, kwargs: dict[str, Any], *_: Any, **__: Any) -> str:
-        return QUEUE if kwargs["first"] else "default"
+        return QUEUE if kwargs["first"] else OTHER_QUEUE
 
     routes = app.conf.task_routes
     app.conf.task_routes = route
@@ -278,8 +279,8 @@ def test_a_route_that_looks_at_the_data_is_asked_for_each_job(server: Valkey) ->
         app.conf.task_routes = routes
         app.amqp.flush_routes()
         del app.amqp.router
-    assert [server.client.llen(queue) for queue in (QUEUE, "default")] == [3, 2]
-    server.client.delete("default", "default.bell")
+    assert [server.client.llen(queue) for queue in (QUEUE, OTHER_QUEUE)] == [3, 2]
+    server.client.delete(OTHER_QUEUE, f"{OTHER_QUEUE}.bell")
 
 
 @pytest.mark.usefixtures("server")
