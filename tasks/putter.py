@@ -11,6 +11,7 @@ from tasks.broker.batch import Batch, keys_of
 from tasks.broker.jsontext import quote
 from tasks.broker.kinds import kind_of
 from tasks.broker.pattern import Call, Pattern, as_more
+from tasks.broker.sender import publishing_is_heard
 from tasks.envelopes import refuse_envelopes
 from tasks.quick import Quick
 
@@ -72,11 +73,7 @@ class Putter:
         self._pattern, options = None, self._options
         self._prepared = self._quick.prepared
         pattern = self._prepared.pattern_of(self._kind)
-        is_heard = (
-            signals.before_task_publish.receivers
-            or signals.after_task_publish.receivers
-            or signals.task_sent.receivers
-        )
+        is_heard = publishing_is_heard() or signals.task_sent.receivers
         # A job that queues others names them in its trail.
         if pattern is None or pattern.shown or is_heard or self._app.current_worker_task:
             return

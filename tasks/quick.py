@@ -16,7 +16,7 @@ from tasks.along import headers_along
 from tasks.broker.batch import AtOnce, Batch
 from tasks.broker.kinds import kind_of
 from tasks.broker.pattern import Call, Pattern
-from tasks.broker.sender import Sender, put_by
+from tasks.broker.sender import Sender, publishing_is_heard, put_by
 from tasks.broker.uuids import new_id
 from tasks.envelopes import refuse_envelopes
 from tasks.prepared import Prepared, running_task
@@ -44,8 +44,11 @@ class Quick:
     @property
     def is_possible(self) -> bool:
         """Tell whether jobs can be sent here at all."""
+        return self._is_possible(self.prepared)
+
+    def _is_possible(self, prepared: Prepared) -> bool:
         # Another result backend may ask a producer for more than a Sender has.
-        limit = self.prepared.amqp.producer_pool.limit
+        limit = prepared.amqp.producer_pool.limit
         return bool(limit) and isinstance(self.app.backend, JobResults)
 
     @cached_property
@@ -71,8 +74,7 @@ class Quick:
         pattern = prepared.pattern_of(plain.kind) if plain else None
         if plain is None or pattern is None or not self._may_use(prepared, args, kwargs):
             return None
-        backend = self.app.backend
-        if not prepared.amqp.producer_pool.limit or not isinstance(backend, JobResults):
+        if not self._is_possible(prepared):
             return None
         soft, hard = task.soft_time_limit, task.time_limit
         if soft and hard and soft > hard:
@@ -151,8 +153,7 @@ class Quick:
         )
         ignores = options.get("ignore_result")
         marked = [] if ignores else [job_id]
-        is_heard = signals.before_task_publish.receivers or signals.after_task_publish.receivers
-        if is_heard or not pattern.is_all_of(headers):
+        if publishing_is_heard() or not pattern.is_all_of(headers):
             sender = Sender(app, way)
             sender.marked = marked
             sender.publish_by(pattern, name, call)

@@ -5,13 +5,10 @@ other are what its guide names for short jobs; two solo workers for no-op jobs a
 that wait were the fastest in trials.
 """
 
-from collections.abc import Sequence
-from typing import Any
-
 from celery import Celery
 
 from benchmarks.peers.protocol import RESULTS, URL, Peer, each, work
-from benchmarks.peers.workers import celery_workers
+from benchmarks.peers.workers import batched, celery_workers
 
 app = Celery("bench", broker=URL, backend=URL)
 app.conf.update(task_default_queue="default", worker_send_task_events=False)
@@ -23,19 +20,13 @@ def job(number: int) -> int:
     return work(number)
 
 
-def publish_many(numbers: Sequence[int]) -> None:
-    """Queue them through `Producer.batch()`, new in kombu 5.7."""
-    pool: Any = app.producer_pool  # the stubs know no batch()
-    with pool.acquire(block=True) as producer, producer.batch():
-        for number in numbers:
-            job.apply_async((number,), producer=producer)
-
-
 PEER = Peer(
     source="https://docs.celeryq.dev/en/stable/userguide/optimizing.html",
     packages=("celery", "kombu", "redis", "hiredis"),
     settings="early acknowledgement (its default), hiredis; Producer.batch() for many",
     workers=celery_workers("benchmarks.peers.celery"),
     publish=each(job.delay),
-    publish_many=publish_many,
+    publish_many=batched(
+        app, lambda number, producer: job.apply_async((number,), producer=producer)
+    ),
 )

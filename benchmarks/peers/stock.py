@@ -4,13 +4,11 @@ It runs in this project's environment, so that the two differ in nothing else.
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any
 
 from celery import Celery
 
 from benchmarks.peers.protocol import RESULTS, URL, Peer, each, work
-from benchmarks.peers.workers import celery_workers
+from benchmarks.peers.workers import batched, celery_workers
 
 app = Celery("bench")
 app.config_from_object("celeryconfig")
@@ -31,14 +29,6 @@ def job(number: int) -> int:
     return work(number)
 
 
-def publish_many(numbers: Sequence[int]) -> None:
-    """Queue them through `Producer.batch()`, new in kombu 5.7."""
-    pool: Any = app.producer_pool  # the stubs know no batch()
-    with pool.acquire(block=True) as producer, producer.batch():
-        for number in numbers:
-            job.apply_async(kwargs={"number": number}, producer=producer)
-
-
 PEER = Peer(
     source="https://docs.celeryq.dev/en/stable/userguide/optimizing.html",
     packages=("celery", "kombu", "redis", "hiredis"),
@@ -48,5 +38,7 @@ PEER = Peer(
     ),
     workers=celery_workers("benchmarks.peers.stock"),
     publish=each(lambda number: job.delay(number=number)),
-    publish_many=publish_many,
+    publish_many=batched(
+        app, lambda number, producer: job.apply_async(kwargs={"number": number}, producer=producer)
+    ),
 )

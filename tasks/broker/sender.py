@@ -133,6 +133,11 @@ class Sender(Marker):
                 _dispatcher(self.app).publish("task-sent", fields, producer)
 
 
+def publishing_is_heard() -> bool:
+    """Tell whether somebody listens to Celery's signals before or after a message is sent."""
+    return bool(signals.before_task_publish.receivers or signals.after_task_publish.receivers)
+
+
 def put_by(
     way: AtOnce | Batch,
     pattern: Pattern,
