@@ -7,11 +7,11 @@ one search finds all that a click has caused.
 
 import logging
 import logging.config
-from collections.abc import Mapping
 from typing import Any
 
 import structlog
 
+from config.bound import add_bound
 from config.masking import rules
 from config.settings import Settings
 
@@ -31,6 +31,7 @@ def configure(settings: Settings) -> None:
     """Send everything that is logged in this process to standard error, in one form."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_bound,
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.stdlib.PositionalArgumentsFormatter(),
@@ -90,19 +91,3 @@ def _mask_values(
 def _mask_line(_: object, __: str, line: structlog.typing.EventDict) -> str:
     # What comes after the renderer gets what it has made.
     return rules().text(str(line))
-
-
-def bind(fields: Mapping[str, str]) -> Mapping[str, Any]:
-    """Put these fields on every line from here on, and return what `unbind` needs."""
-    return structlog.contextvars.bind_contextvars(**fields)
-
-
-def unbind(tokens: Mapping[str, Any]) -> None:
-    """Take back what the matching `bind` has put on the lines."""
-    structlog.contextvars.reset_contextvars(**tokens)
-
-
-def bound(field: str) -> str | None:
-    """Return the value that is bound to this field now."""
-    value = structlog.contextvars.get_contextvars().get(field)
-    return None if value is None else str(value)

@@ -16,7 +16,7 @@ import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from config import logging as log_fields
+from config import bound as log_fields
 from config.masking import rules
 from config.settings import framework_settings
 from tasks.broker.access import reachable, server_of

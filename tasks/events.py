@@ -91,6 +91,7 @@ class EventDispatcher(CeleryEventDispatcher):
     def __init__(self, *args: Any, **options: Any) -> None:
         self._waiting: deque[dict[str, Any]] = deque()
         self._left_out: OrderedDict[str, None] = OrderedDict()
+        self._admitted: set[str] = set()
         self._allowance = Allowance(framework_settings().event_jobs_max, monotonic())
         self._sender: Thread | None = None
         self._starting = Lock()
@@ -128,10 +129,23 @@ class EventDispatcher(CeleryEventDispatcher):
         self._ending.set()
         super().close()
 
+    def admits(self, job_id: str) -> bool:
+        """Tell whether the events of this job, which begins now, are to be sent.
+
+        If so, its `task-received` is to follow; if not, the job is counted as one without events.
+        """
+        if not self.groups or JOBS in self.groups:
+            if self._allowance.take(monotonic()):
+                self._admitted.add(job_id)
+                return True
+            self._leave_out(job_id)
+        return False
+
     def _collect(self, type: str, fields: dict[str, Any]) -> None:  # noqa: A002 (Celery's)
         job_id = fields.get("uuid", "")
         if type == "task-received":
-            if self._allowance.take(monotonic()):
+            if job_id in self._admitted or self._allowance.take(monotonic()):
+                self._admitted.discard(job_id)
                 self._left_out.pop(job_id, None)
             else:
                 self._leave_out(job_id)

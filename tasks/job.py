@@ -25,6 +25,7 @@ from celery.exceptions import Reject
 
 from tasks.errors import JobCancelled
 from tasks.failed.message import OUTBOX
+from tasks.replay import replay_of
 from tasks.results import JSON, UNRECORDED, JobResults, Progress
 
 _logger = logging.getLogger("tasks")
@@ -167,18 +168,22 @@ class Job(Task[..., Any]):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (any body's)
         """Run the body, unless the job was cancelled before its turn came."""
-        if self.request.called_directly:
+        request = self.request
+        if request.called_directly:
             return super().__call__(*args, **kwargs)
-        if getattr(self.request, "cancelled", False):
+        if getattr(request, "cancelled", False):
             # It is recorded already; this tells a chord that it need not wait for this part.
-            self.backend.mark_as_revoked(self.job_id, "cancelled", request=self.request)
+            self.backend.mark_as_revoked(self.job_id, "cancelled", request=request)
             if self._has_row:
                 self._once().cancel(self.job_id)
             raise JobCancelled("cancelled before it started")
-        if getattr(self.request, UNRECORDED, False):
+        if getattr(request, UNRECORDED, False):
             # Whether it was cancelled is not known either; nothing is lost by doing it later.
             raise Reject("the result backend was away when it began", requeue=True)
+        replay = replay_of(request)
         try:
+            if replay is not None:
+                raise replay.error
             if self._has_row:
                 return self._once().run(self, self.run, args, kwargs)
             return self.run(*args, **kwargs)

@@ -18,7 +18,7 @@ from typing import Any
 import redis
 from celery import Celery, signals
 
-from config import logging as log_fields
+from config import bound as log_fields
 from config.masking import rules
 from config.settings import framework_settings
 from tasks.results import JobResults

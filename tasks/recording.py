@@ -21,7 +21,7 @@ from typing import Any
 import redis
 
 from tasks.broker.holdings import Holdings
-from tasks.broker.wire import Text, Wire, Word, server_of
+from tasks.broker.wire import Text, Wire, Word, call_of, server_of
 
 _logger = logging.getLogger("tasks.results")
 
@@ -53,7 +53,14 @@ class Recorder:
             redis.RedisError: when the server refused this or did not answer in time.
 
         """
-        record = _Record(keys, arguments)
+        return self.run_command(call_of(self._script, keys, arguments))
+
+    def run_command(self, command: bytes) -> Any:  # noqa: ANN401 (the script's)
+        """Do as `run`, with the command that it makes of keys and arguments.
+
+        Raises as `run`.
+        """
+        record = _Record(command)
         self._waiting.append(record)
         with self._sending:
             if not record.is_answered:
@@ -64,7 +71,16 @@ class Recorder:
 
     def leave(self, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> None:
         """Have the script run with the next call of `run`, or of `flush`."""
-        self._left.append(_Record(keys, arguments))
+        self.leave_command(call_of(self._script, keys, arguments))
+
+    def leave_command(self, command: bytes) -> None:
+        """Do as `leave`, with such a command."""
+        self._left.append(_Record(command))
+
+    @property
+    def has_left(self) -> bool:
+        """Whether something is left, or just being sent."""
+        return bool(self._left) or self._sending.locked()
 
     def flush(self) -> None:
         """Send what was left.
@@ -87,7 +103,7 @@ class Recorder:
         together = [*left, *waiting]
         answers: Sequence[object] = [_NO_ANSWER] * len(together)
         try:
-            answers = self._wire.run_each(self._script, [(r.keys, r.arguments) for r in together])
+            answers = self._wire.run_each(self._script, [record.command for record in together])
         except redis.RedisError as error:
             answers = [error] * len(together)
         finally:
@@ -101,11 +117,10 @@ class Recorder:
 class _Record:
     """What one thread waits for, or has left."""
 
-    __slots__ = ("answer", "arguments", "is_answered", "keys")
+    __slots__ = ("answer", "command", "is_answered")
 
-    def __init__(self, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> None:
-        self.keys = keys
-        self.arguments = arguments
+    def __init__(self, command: bytes) -> None:
+        self.command = command
         self.is_answered = False
         self.answer: object = None
 
@@ -119,7 +134,10 @@ def _all_of(records: "deque[_Record]") -> list[_Record]:
 
 def _is_to_be_sent_again(record: _Record) -> bool:
     if isinstance(record.answer, redis.RedisError) and not isinstance(record.answer, _AWAY):
-        _logger.error("the result in %r could not be stored: %s", record.keys[0], record.answer)
+        key = record.command.split(b"\r\n", 9)[8]
+        _logger.error(
+            "the result in %r could not be stored: %s", key.decode(errors="replace"), record.answer
+        )
     return isinstance(record.answer, _AWAY)
 
 
@@ -171,6 +189,11 @@ def may_be_left(recorder: Recorder, properties: Mapping[str, Any] | None) -> boo
         return False
     # Acknowledgements of a worker that stops may have to wait until its last job has ended.
     return not _runner.is_stopping and _runner.is_started(str(properties.get("delivery_tag")))
+
+
+def is_any_left() -> bool:
+    """Tell whether something was left to be sent, or is on its way and may come back."""
+    return any(recorder.has_left for recorder in _recorders.values())
 
 
 def flush_all() -> None:

@@ -46,6 +46,7 @@ from tasks.errors import Unreachable
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME, keep
 from tasks.recording import Recorder, flush_all, may_be_left, recorder_of
+from tasks.replay import replay_of
 
 JSON: TypeAlias = bool | int | float | str | Sequence["JSON"] | Mapping[str, "JSON"] | None
 """What data may be made of."""
@@ -135,6 +136,7 @@ class JobResults(RedisBackend):
         _pending_results: Any
         current_task_children: Any
         result_consumer: Any
+        serializer: str
         get_key_for_task: Any
 
     def __init__(self, *args: Any, app: Celery, **kwargs: Any) -> None:
@@ -204,8 +206,8 @@ class JobResults(RedisBackend):
         meta = self._meta(
             task_id, self.prepare_exception(TaskRevokedError("cancelled")), states.REVOKED
         )
-        keys = self._keys(task_id)
-        arguments = [meta, self._seconds_to_keep(states.REVOKED)]
+        keys = self.keys_of(task_id)
+        arguments = [meta, self.seconds_to_keep(states.REVOKED)]
         with self.circuit:
             return bytes_to_str(self._cancel(keys, arguments, client=self.quick_client))
 
@@ -216,7 +218,7 @@ class JobResults(RedisBackend):
                 ignored = job.ignores_result
                 mark = "" if ignored else self._meta(job.job_id, None, states.PENDING)
                 arguments = [mark, UNFINISHED_EXPIRES, job.reruns]
-                self._wait_again(self._keys(job.job_id), arguments, client=pipe)
+                self._wait_again(self.keys_of(job.job_id), arguments, client=pipe)
             pipe.execute()
 
     def next_run(self, task_id: str, at_least: int = 1) -> int:
@@ -260,17 +262,19 @@ class JobResults(RedisBackend):
         request: Context | None = None,
         **_: object,
     ) -> Any:  # noqa: ANN401
+        if state == states.STARTED and replay_of(request) is not None:
+            return result  # as was recorded before its body ran
         meta = self._meta(task_id, result, state, traceback, request)
         # For a task that no worker knows, Celery's request has no such field.
         retries = getattr(request, "retries", None)
         attempt = "" if request is None else (retries or 0) + 1
-        keys = self._keys(task_id)
+        keys = self.keys_of(task_id)
         deaths = int(getattr(request, "deaths", None) or 0)
         reruns = int(getattr(request, RERUNS, None) or 0)
-        arguments = [meta, state, attempt, deaths, self._seconds_to_keep(state), reruns]
+        arguments = [meta, state, attempt, deaths, self.seconds_to_keep(state), reruns]
         arguments += _for_timeline(result, state, request)
         if state == states.SUCCESS and self._may_be_left(request):
-            self._recorder_here.leave(keys, arguments)
+            self.recorder.leave(keys, arguments)
             return result
         try:
             answer = self._record_at_last(keys, arguments)
@@ -359,13 +363,14 @@ class JobResults(RedisBackend):
         return super().get(key)
 
     @property
-    def _recorder_here(self) -> Recorder:
+    def recorder(self) -> Recorder:
+        """What this process records states with."""
         if self._recorder is None or self._recorder.pid != os.getpid():
             self._recorder = recorder_of(result_scripts.RECORD, self.client.connection_pool)
         return self._recorder
 
     def _record(self, keys: Sequence[bytes], arguments: Sequence[Word]) -> str:
-        return str(bytes_to_str(self._recorder_here.run(keys, arguments)))
+        return str(bytes_to_str(self.recorder.run(keys, arguments)))
 
     def _record_at_last(self, keys: list[bytes], arguments: list[Any]) -> str:
         try:
@@ -383,7 +388,7 @@ class JobResults(RedisBackend):
             isinstance(request, Context)
             and not getattr(request, "chord", None)
             and not signals.task_success.receivers
-            and may_be_left(self._recorder_here, request.properties)
+            and may_be_left(self.recorder, request.properties)
         )
 
     def get_key_for_job(self, task_id: str) -> bytes:
@@ -409,7 +414,7 @@ class JobResults(RedisBackend):
         return redis.Redis(connection_pool=self._get_pool(**{**self.connparams, **timeouts}))
 
     def _forget(self, task_id: str) -> None:
-        self.client.delete(*self._keys(task_id), self.log_key(task_id))
+        self.client.delete(*self.keys_of(task_id), self.log_key(task_id))
 
     def _add_global_keyprefix(self) -> None:
         plain = self.task_keyprefix
@@ -447,6 +452,10 @@ class JobResults(RedisBackend):
                 meta[name] = value
         return meta
 
+    def meta_of(self, result: Any, state: str, request: Context) -> dict[str, Any]:  # noqa: ANN401
+        """Return what is stored of a job, without its id."""
+        return self._get_result_meta(result, state, None, request)
+
     @cached_property
     def _is_extended(self) -> bool:
         return bool(self.app.conf.result_extended)
@@ -466,10 +475,12 @@ class JobResults(RedisBackend):
         meta["task_id"] = bytes_to_str(task_id)
         return self.encode({**meta, **more})
 
-    def _keys(self, task_id: str) -> list[bytes]:
+    def keys_of(self, task_id: str) -> list[bytes]:
+        """Return the job's two keys: Celery's JSON, and the hash."""
         return [bytes(self.get_key_for_task(task_id)), self.get_key_for_job(task_id)]
 
-    def _seconds_to_keep(self, state: str) -> int:
+    def seconds_to_keep(self, state: str) -> int:
+        """Return how long what is known of a job in this state is kept."""
         if state in states.UNREADY_STATES:
             return UNFINISHED_EXPIRES
         if state == states.FAILURE:

@@ -5,6 +5,7 @@ runs, and so found again when the job publishes another one. A retry keeps its m
 """
 
 import logging
+from contextvars import Token
 from time import monotonic
 from typing import Any
 
@@ -13,12 +14,16 @@ from celery.app.task import Context
 from celery.states import REJECTED
 from celery.worker.request import Request
 
-from config import logging as log_fields
+from config import bound as log_fields
 from tasks.along import SENT_ALONG
+from tasks.replay import replay_of
 from tasks.states import from_celery
 
 HEADER = "request_id"
 """The field of a job's message that carries the id."""
+
+RECEIVERS = 1
+"""How many receivers `connect` gives each of the signals of a job."""
 
 _logger = logging.getLogger("tasks")
 
@@ -38,27 +43,44 @@ def _send_along(headers: dict[str, Any]) -> None:
         headers.setdefault(HEADER, request_id)
 
 
-def _log_received(request: Request, **_: object) -> None:
+def received(job_id: str, task: str, request_id: object) -> None:
     """Say it with the job's fields; Celery's own line, which has none, is switched off."""
     if not _logger.isEnabledFor(logging.INFO):
         return
-    fields = _fields(request.id, request.name, request.request_dict.get(HEADER))
-    tokens = log_fields.bind(fields)
+    tokens = log_fields.bind(_fields(job_id, task, request_id))
     _logger.info("job received")
     log_fields.unbind(tokens)
 
 
+def begin(job_id: str, task: str, request: Context) -> None:
+    """Put the job's fields on the log lines of this thread until `end`."""
+    tokens = log_fields.bind(_fields(job_id, task, _request_id(request)))
+    vars(request).update(log_tokens=tokens, started=monotonic())
+    if _logger.isEnabledFor(logging.INFO):
+        _logger.info("job started, attempt %d", (request.retries or 0) + 1)
+
+
+def end(request: Context, state: str | None) -> None:
+    """Say how the job has ended, and take its fields off the log lines."""
+    if _logger.isEnabledFor(logging.INFO):
+        seconds = monotonic() - getattr(request, "started", monotonic())
+        _logger.info("job %s after %.3f s", from_celery(state or REJECTED), seconds)
+    tokens = getattr(request, "log_tokens", None)
+    if isinstance(tokens, Token):
+        log_fields.unbind(tokens)
+
+
+def _log_received(request: Request, **_: object) -> None:
+    received(request.id, request.name, request.request_dict.get(HEADER))
+
+
 def _bind(task_id: str, task: Task[..., Any], **_: object) -> None:
-    request = task.request
-    fields = _fields(task_id, task.name, _request_id(request))
-    request.update(log_tokens=log_fields.bind(fields), started=monotonic())
-    _logger.info("job started, attempt %d", (request.retries or 0) + 1)
+    if replay_of(task.request) is None:
+        begin(task_id, task.name, task.request)
 
 
 def _unbind(task: Task[..., Any], state: str | None = None, **_: object) -> None:
-    seconds = monotonic() - getattr(task.request, "started", monotonic())
-    _logger.info("job %s after %.3f s", from_celery(state or REJECTED), seconds)
-    log_fields.unbind(getattr(task.request, "log_tokens", {}))
+    end(task.request, state)
 
 
 def _request_id(request: Context) -> str | None:

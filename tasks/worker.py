@@ -43,7 +43,13 @@ _logger = logging.getLogger("tasks.worker")
 SOON_SECONDS = 0.5
 """A job that is due so soon waits in the worker; what is due later waits on the server."""
 
-_CELERYS = frozenset(vars(Context)) | {"lang", "task", "argsrepr", "kwargsrepr", "compression"}
+CELERYS_FIELDS = frozenset(vars(Context)) | {
+    "lang",
+    "task",
+    "argsrepr",
+    "kwargsrepr",
+    "compression",
+}
 """What a job's context holds beside the headers of whoever sent it: Celery's `Context` removes the
 same names, which it collects for each job."""
 
@@ -88,7 +94,7 @@ class Consumer(CeleryConsumer):
                 self.on_decode_error(message, error)
 
         def on_task_received(message: Message) -> None:
-            if _is_stopping():
+            if is_stopping():
                 return  # the rest of a batch: it goes back with what has not started
             check_headers(message.headers)
             check_body(message.payload)
@@ -142,8 +148,15 @@ class Consumer(CeleryConsumer):
         if isinstance(self.pool, (SoloPool, ThreadPool)):
             recording.jobs_run_here(channel.holdings)
         channel.holdings.on_renewal[:] = [beat, recorder.flush]
+        self._open_fast_path(channel)
         beat()
         count_ends(self.pool)
+
+    def _open_fast_path(self, channel: ClaimingChannel) -> None:
+        from tasks.fastpath.lane import FastPath  # noqa: PLC0415 (it imports this module)
+
+        if FastPath.is_possible(self):
+            channel.fast_path = FastPath(self, channel)
 
     def on_close(self) -> None:
         """Forget what has not started. Celery calls this without a connection, and at the end."""
@@ -205,7 +218,9 @@ class Request(CountedRequest):
             self._content_type = self._content_encoding = None
             if self.request_dict.get("headers") is None:
                 self.request_dict["headers"] = {
-                    name: value for name, value in self.request_dict.items() if name not in _CELERYS
+                    name: value
+                    for name, value in self.request_dict.items()
+                    if name not in CELERYS_FIELDS
                 }
 
     def revoked(self) -> bool:
@@ -297,11 +312,13 @@ def context_of(message: Message, worker: str) -> Context:
     )
 
 
-def _is_stopping() -> bool:
+def is_stopping() -> bool:
     """Tell whether the worker was asked to stop; Celery sees to it at its next turn."""
-    asked = (state.should_stop, state.should_terminate)
+    stop, terminate = state.should_stop, state.should_terminate
     # An exit code is as good as True, and the usual one is 0.
-    return any(one is not None and one is not False for one in asked)
+    return (stop is not None and stop is not False) or (
+        terminate is not None and terminate is not False
+    )
 
 
 def _as_lost(error: MemoryError) -> ExceptionInfo:

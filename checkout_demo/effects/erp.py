@@ -12,7 +12,7 @@ import httpx
 from pydantic import SecretStr
 
 from checkout_demo.effects.errors import ErpUnavailable, OrderRefused
-from config.logging import bound
+from config.bound import bound
 from config.settings import credentials, without_password
 
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the client's turn to come again later.

@@ -20,7 +20,8 @@ from checkout_demo.catalogue import CATALOGUE
 from checkout_demo.sandbox.faults import Faults, Gate
 from checkout_demo.sandbox.ledger import Answer, KeyReused, Ledger
 from checkout_demo.settings import store_settings
-from config.logging import bind, configure, unbind
+from config.bound import bind, unbind
+from config.logging import configure
 
 INITIAL_STOCK: Final = 1_000
 """Pieces of each product that the ERP has when it starts for the first time."""

@@ -6,7 +6,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from config import logging as log_fields
+from config import bound as log_fields
 
 HEADER = "X-Request-ID"
 

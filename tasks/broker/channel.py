@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from queue import Empty
 from threading import Lock
 from time import monotonic, time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import redis
 from kombu.asynchronous import Hub
@@ -41,6 +41,18 @@ ACKNOWLEDGE_SECONDS = 0.005
 
 REPORT_SECONDS = 60.0
 """How often a queue whose key is no list is reported, while it is."""
+
+
+class FastPath(Protocol):
+    """What runs a job without Celery's own consumer."""
+
+    def is_open(self) -> bool:
+        """Tell whether it takes jobs now."""
+        ...
+
+    def take(self, claim: Claim, envelope: dict[str, Any]) -> bool:
+        """Take this job; False: it is for Celery's consumer, and nothing was done."""
+        ...
 
 
 class ClaimingChannel(kombu_redis.Channel):
@@ -83,6 +95,9 @@ class ClaimingChannel(kombu_redis.Channel):
         self._turn_is_planned = False
         self._flush_is_planned = False
         self._may_be_more = False
+        self.fast_path: FastPath | None = None
+        """What takes jobs before kombu delivers their messages."""
+        self._is_fast = False
         self._waits_for_bell = False
         self.turns_at_once = False
         """Whether the loop takes its next turn without waiting."""
@@ -260,6 +275,7 @@ class ClaimingChannel(kombu_redis.Channel):
         if not queues or most <= 0:
             return 0
         found = self.holdings.claim(self._sources(queues), most)
+        self._is_fast = bool(found) and self.fast_path is not None and self.fast_path.is_open()
         for claim in found:
             if isinstance(claim, BrokenQueue):
                 self._report(claim)
@@ -281,7 +297,14 @@ class ClaimingChannel(kombu_redis.Channel):
 
     def _deliver_claim(self, claim: Claim) -> None:
         try:
-            self.connection._deliver(read(claim), claim.queue)  # noqa: SLF001 (kombu's own way)
+            envelope = read(claim)
+            if (
+                self._is_fast
+                and self.fast_path is not None
+                and self.fast_path.take(claim, envelope)
+            ):
+                return
+            self.connection._deliver(envelope, claim.queue)  # noqa: SLF001 (kombu's own way)
         except (*CONNECTION_LOST, MemoryError):
             raise
         except Exception as error:

@@ -5,12 +5,12 @@ from json import JSONDecoder
 from typing import Any
 
 from kombu.transport import virtual
-from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 
 from tasks.broker.holdings import Claim
 
 _PLAIN = JSONDecoder()
+_scan_once: Any = vars(_PLAIN)["scan_once"]
 
 _UTF_8 = ("utf-8", None)
 
@@ -59,7 +59,7 @@ def parse(message: bytes) -> dict[str, Any]:
         RecursionError: when it is nested too deeply.
 
     """
-    envelope = decode(bytes_to_str(message))
+    envelope = decode(message.decode("utf-8", "replace"))
     if not isinstance(envelope, dict):
         raise NotAnEnvelope(f"a message is a JSON object, not {type(envelope).__name__}")
     _part(envelope, "headers")
@@ -81,7 +81,12 @@ def decode(text: str) -> Any:  # noqa: ANN401 (any decoded JSON)
     """
     if "__type__" in text or "\\u" in text:
         return loads(text)
-    return _PLAIN.decode(text)
+    try:
+        # As its `decode`, which looks for white space around it first.
+        found, end = _scan_once(text, 0)
+    except StopIteration:
+        end = None
+    return found if end == len(text) else _PLAIN.decode(text)
 
 
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:

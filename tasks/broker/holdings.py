@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
+from typing import NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
@@ -60,8 +61,7 @@ class Source:
     priority: int
 
 
-@dataclass(frozen=True)
-class Claim:
+class Claim(NamedTuple):
     """One message that this process holds."""
 
     tag: str

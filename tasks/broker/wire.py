@@ -45,6 +45,15 @@ class Text:
         return command.replace(self.called.encode(), self._given, 1)
 
 
+def call_of(script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> bytes:
+    """Return the command that runs the script, as it goes to the server."""
+    words = [
+        one if isinstance(one, bytes) else str(one).encode()
+        for one in ("EVALSHA", script.digest, len(keys), *keys, *arguments)
+    ]
+    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(w), w) for w in words]))
+
+
 class Wire:
     """A kept connection. Each belongs to one thread at a time; after a fork, to the child too."""
 
@@ -79,40 +88,28 @@ class Wire:
             # Nothing has been done yet. This runs it, and has the server keep it.
             return _ask(connection, "EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_each(
-        self, script: Text, calls: Sequence[tuple[Sequence[str | bytes], Sequence[Word]]]
-    ) -> list[Any]:
-        """Run the script once for each pair of keys and arguments, in one trip.
+    def run_each(self, script: Text, commands: Sequence[bytes]) -> list[Any]:
+        """Send commands that run the script, in one trip, and return the answers.
 
-        Returns its answers; for what the server has refused, which it does one by one, the error.
+        For what the server has refused, which it does one by one, that is the error.
 
         Raises:
             redis.RedisError: when the server did not answer in time.
 
         """
         connection = self._ready()
-        packed = [
-            part
-            for keys, arguments in calls
-            for part in connection.pack_command(
-                *("EVALSHA", script.digest, len(keys)), *keys, *arguments
-            )
-        ]
         # In one call of the system: the server begins with what comes first.
-        connection.send_packed_command([b"".join(packed)], check_health=False)
+        connection.send_packed_command([b"".join(commands)], check_health=False)
         answers: list[Any] = []
-        for _ in calls:
+        for _ in commands:
             try:
                 answers.append(connection.read_response())
             except redis.exceptions.ResponseError as error:
                 answers.append(error)
-        for number, (keys, arguments) in enumerate(calls):
+        for number, command in enumerate(commands):
             if isinstance(answers[number], redis.exceptions.NoScriptError):
                 # Nothing was done. This runs it, and has the server keep it.
-                try:
-                    answers[number] = self.run(script, keys, arguments)
-                except redis.exceptions.ResponseError as error:
-                    answers[number] = error
+                answers[number] = self.run_each(script, [script.given(command)])[0]
         return answers
 
     def send(self, script: Text, commands: Sequence[bytes]) -> None:

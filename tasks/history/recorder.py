@@ -11,6 +11,7 @@ import redis
 
 from tasks.broker.holdings import Holdings
 from tasks.history import store
+from tasks.history.runs import Runs
 from tasks.history.tally import FIELDS, OTHER, RUN, WAIT, WORKERS, Counts, Series, add, observe
 
 _logger = logging.getLogger("tasks.history")
@@ -29,6 +30,7 @@ class Recorder:
         self._lock = Lock()
         self._flushing = Lock()
         self._counted: dict[Series, Counts] = {}
+        self._runs: dict[tuple[str, str], Runs] = {}
         self._unsent: dict[Series, Counts] = {}
         self._flushes = 0
         self._name = uuid4().hex
@@ -72,6 +74,18 @@ class Recorder:
             if run is not None:
                 observe(counts, RUN, max(run, 0.0))
 
+    def taken(self, task: str, queue: str) -> None:
+        """Count a job as `claimed` does, of those whose end `ran` is to tell."""
+        if self.is_on:
+            with self._lock:
+                self._runs_of(task, queue).claimed += 1
+
+    def ran(self, task: str, queue: str, wait: float | None, run: float) -> None:
+        """Count a success as `ended` does."""
+        if self.is_on:
+            with self._lock:
+                self._runs_of(task, queue).succeed(wait, run)
+
     def timed_out(self, task: str, queue: str) -> None:
         """Count a job that was killed at its time limit; `ended` is called for it as well."""
         with self._lock:
@@ -96,12 +110,24 @@ class Recorder:
                 if self._unsent:
                     self._send(self._unsent)
                 with self._lock:
+                    self._add_runs()
                     self._unsent, self._counted = self._counted, {}
                     self._flushes += 1
                 if self._unsent:
                     self._send(self._unsent)
             except redis.RedisError as error:
                 _logger.debug("history could not be sent, and is kept: %s", error)
+
+    def _runs_of(self, task: str, queue: str) -> Runs:
+        found = self._runs.get((task, queue))
+        if found is None:
+            found = self._runs[task, queue] = Runs()
+        return found
+
+    def _add_runs(self) -> None:
+        for (task, queue), runs in self._runs.items():
+            add(self._of(Series(task, queue)), runs.counts())
+        self._runs = {}
 
     def _of(self, series: Series) -> Counts:
         found = self._counted.get(series)

@@ -11,7 +11,7 @@ from sqlalchemy import Engine, event, inspect
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session
 from sqlalchemy.orm import Session, SessionTransaction, scoped_session
 
-from config import logging as log_fields
+from config import bound as log_fields
 from config.queues import DEFAULT
 from tasks import carried, scheduler
 from tasks.celery import app

@@ -8,7 +8,7 @@ import pytest
 from celery import chain
 from celery.result import AsyncResult
 
-from config import logging as log_fields
+from config import bound as log_fields
 from tasks import failures, scheduler
 from tasks.celery import app
 from tasks.failures import FailedJob, FailedJobs

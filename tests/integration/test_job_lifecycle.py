@@ -119,7 +119,7 @@ def test_hooks_run_before_and_after_the_body(worker: Program) -> None:
 
 
 def test_one_request_id_is_on_the_lines_of_a_job_its_retry_and_its_subtask(worker: Program) -> None:
-    from config import logging as log_fields
+    from config import bound as log_fields
 
     tokens = log_fields.bind({"request_id": "click-4711"})
     parent = jobs.log_and_start_another.delay(mark="m1")

@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.client import PubSub
 
-from config import logging as log_fields
+from config import bound as log_fields
 from config.masking import Masking
 from tasks.amqp import short_repr
 from tasks.celery import app

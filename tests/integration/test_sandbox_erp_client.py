@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from checkout_demo.catalogue import CATALOGUE
 from checkout_demo.effects.erp import ErpClient, Sale
 from checkout_demo.effects.errors import EffectError, ErpUnavailable, OrderRefused
-from config.logging import bind, unbind
+from config.bound import bind, unbind
 from tests.integration.sandboxes import ErpProcess
 from tests.support.programs import free_port
 

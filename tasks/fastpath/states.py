@@ -1,0 +1,124 @@
+"""Records that a plain job begins and has succeeded, with what is the same for all made once."""
+
+import json
+import os
+from datetime import datetime
+from typing import Any
+
+from celery import states
+from celery.app.task import Context
+from kombu.utils.encoding import bytes_to_str
+
+from tasks import result_scripts
+from tasks.broker.wire import number, word
+from tasks.failed.message import RERUNS
+from tasks.failed.record import OUTCOME
+from tasks.recording import may_be_left
+from tasks.results import CLAIMED_AT, JobResults
+
+_ANY_ID, _ANY_RESULT, _ANY_TIME = "any-id", "any-result", "any-time"
+"""Stand for what differs from job to job in what is prepared."""
+
+_HEAD = "*15\r\n" + result_scripts.RECORD.called + number(2)
+"""EVALSHA, the script, two keys, and ten arguments to come."""
+
+_TO_JSON = json.JSONEncoder().encode
+_SCALARS = (type(None), bool, int, str)
+_PLAIN = (*_SCALARS, float, list, dict)
+
+
+class States:
+    """The states of plain jobs, kept by one result backend for one worker."""
+
+    def __init__(self, backend: JobResults, worker: str) -> None:
+        self._backend = backend
+        self._who = {"pid": os.getpid(), "hostname": worker}
+        self._worker = word(worker)
+        self._zone = backend.app.timezone
+        self._task_key, self._job_key = (
+            str(bytes_to_str(key)).removesuffix(_ANY_ID) for key in backend.keys_of(_ANY_ID)
+        )
+        self._started = self._pieces(states.STARTED, self._who, _ANY_ID)
+        self._succeeded = self._pieces(states.SUCCESS, _ANY_RESULT, _ANY_RESULT, _ANY_TIME, _ANY_ID)
+
+    @staticmethod
+    def are_possible(backend: JobResults) -> bool:
+        """Tell whether the backend stores nothing of a job but what is stored here."""
+        return backend.serializer == "json" and not backend.app.conf.result_extended
+
+    def start(self, job_id: str, context: Context) -> None:
+        """Record that the job begins. What is found instead is in the context afterwards."""
+        if not _has_more(context):
+            before, after = self._started
+            meta = f"{before}{_TO_JSON(job_id)}{after}"
+            try:
+                command = self._command(job_id, context, states.STARTED, meta)
+                answer = self._backend.recorder.run_command(command)
+            except self._backend.connection_errors:
+                answer = None
+            if answer == b"recorded":
+                vars(context)[OUTCOME] = "recorded"
+                return
+        # It tries for longer, and knows what to do with every answer.
+        self._backend.store_result(job_id, self._who, states.STARTED, request=context)
+
+    def succeed(self, job_id: str, context: Context, result: Any) -> None:  # noqa: ANN401 (any body's)
+        """Record that the job has succeeded, perhaps a little later: see `tasks/recording.py`.
+
+        Raises:
+            EncodeError: when what the body returned cannot be written as JSON.
+
+        """
+        recorder = self._backend.recorder
+        if (
+            type(result) not in _PLAIN
+            or _has_more(context)
+            or not may_be_left(recorder, context.properties)
+        ):
+            self._backend.store_result(job_id, result, states.SUCCESS, request=context)
+            return
+        before, between, then, after = self._succeeded
+        text = _TO_JSON(result) if type(result) in _SCALARS else self._encoded(result)
+        done = datetime.now(self._zone).isoformat()
+        meta = f'{before}{text}{between}"{done}"{then}{_TO_JSON(job_id)}{after}'
+        recorder.leave_command(self._command(job_id, context, states.SUCCESS, meta))
+
+    def _command(self, job_id: str, context: Context, state: str, meta: str) -> bytes:
+        """Return the command of the script that `JobResults` runs, as it goes to the server."""
+        fields = vars(context)
+        seconds = self._backend.seconds_to_keep(state)
+        arguments = (
+            *(word(meta), word(state), number(fields["retries"] + 1), number(0), number(seconds)),
+            *(number(fields.get(RERUNS, 0)), _time(fields.get("enqueued_at"))),
+            *(_time(fields[CLAIMED_AT]), self._worker, _EMPTY),
+        )
+        keys = word(self._task_key + job_id) + word(self._job_key + job_id)
+        return (_HEAD + keys + "".join(arguments)).encode()
+
+    def _pieces(self, state: str, result: Any, *gaps: str) -> list[str]:  # noqa: ANN401 (JSON)
+        """Return Celery's JSON of a job in this state, cut where the gaps are."""
+        meta = self._backend.meta_of(result, state, Context())
+        if meta["date_done"]:
+            meta["date_done"] = _ANY_TIME
+        rest = str(bytes_to_str(self._backend.encode({**meta, "task_id": _ANY_ID})))
+        pieces = []
+        for gap in gaps:
+            piece, rest = rest.split(json.dumps(gap))
+            pieces.append(piece)
+        return [*pieces, rest]
+
+    def _encoded(self, result: Any) -> str:  # noqa: ANN401 (any body's)
+        return str(bytes_to_str(self._backend.encode(result)))
+
+
+def _has_more(context: Context) -> bool:
+    """Tell whether more is stored of the job than of most: its parent, or what it has sent."""
+    fields = vars(context)
+    return bool(fields.get("parent_id") or fields.get("_children"))
+
+
+def _time(seconds: object) -> str:
+    return word(repr(seconds)) if type(seconds) in (int, float) else _EMPTY
+
+
+_EMPTY = word("")
