@@ -21,7 +21,7 @@ from typing import Any
 import redis
 
 from tasks.broker.holdings import Holdings
-from tasks.broker.wire import Text, Wire, Word, call_of, server_of
+from tasks.broker.wire import Text, Wire, Word, Words, server_of
 
 _logger = logging.getLogger("tasks.results")
 
@@ -34,7 +34,7 @@ _AWAY = (
 
 
 class Recorder:
-    """Runs one script for all threads."""
+    """Runs one script for all threads: with the keys and arguments of all, it answers for each."""
 
     def __init__(self, script: Text, pool: redis.ConnectionPool) -> None:
         self.pid = os.getpid()
@@ -53,14 +53,14 @@ class Recorder:
             redis.RedisError: when the server refused this or did not answer in time.
 
         """
-        return self.run_command(call_of(self._script, keys, arguments))
+        return self.run_for(Words.of(keys), Words.of(arguments))
 
-    def run_command(self, command: bytes) -> Any:  # noqa: ANN401 (the script's)
-        """Do as `run`, with the command that it makes of keys and arguments.
+    def run_for(self, keys: Words, arguments: Words) -> Any:  # noqa: ANN401 (the script's)
+        """Do as `run`.
 
         Raises as `run`.
         """
-        record = _Record(command)
+        record = _Record(keys, arguments)
         self._waiting.append(record)
         with self._sending:
             if not record.is_answered:
@@ -71,11 +71,11 @@ class Recorder:
 
     def leave(self, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> None:
         """Have the script run with the next call of `run`, or of `flush`."""
-        self.leave_command(call_of(self._script, keys, arguments))
+        self.leave_for(Words.of(keys), Words.of(arguments))
 
-    def leave_command(self, command: bytes) -> None:
-        """Do as `leave`, with such a command."""
-        self._left.append(_Record(command))
+    def leave_for(self, keys: Words, arguments: Words) -> None:
+        """Do as `leave`."""
+        self._left.append(_Record(keys, arguments))
 
     @property
     def has_left(self) -> bool:
@@ -103,7 +103,9 @@ class Recorder:
         together = [*left, *waiting]
         answers: Sequence[object] = [_NO_ANSWER] * len(together)
         try:
-            answers = self._wire.run_each(self._script, [record.command for record in together])
+            keys = Words.together([record.keys for record in together])
+            arguments = Words.together([record.arguments for record in together])
+            answers = self._wire.run_words(self._script, keys, arguments)
         except redis.RedisError as error:
             answers = [error] * len(together)
         finally:
@@ -117,10 +119,11 @@ class Recorder:
 class _Record:
     """What one thread waits for, or has left."""
 
-    __slots__ = ("answer", "command", "is_answered")
+    __slots__ = ("answer", "arguments", "is_answered", "keys")
 
-    def __init__(self, command: bytes) -> None:
-        self.command = command
+    def __init__(self, keys: Words, arguments: Words) -> None:
+        self.keys = keys
+        self.arguments = arguments
         self.is_answered = False
         self.answer: object = None
 
@@ -134,10 +137,8 @@ def _all_of(records: "deque[_Record]") -> list[_Record]:
 
 def _is_to_be_sent_again(record: _Record) -> bool:
     if isinstance(record.answer, redis.RedisError) and not isinstance(record.answer, _AWAY):
-        key = record.command.split(b"\r\n", 9)[8]
-        _logger.error(
-            "the result in %r could not be stored: %s", key.decode(errors="replace"), record.answer
-        )
+        key = record.keys.text.split(b"\r\n")[1].decode(errors="replace")
+        _logger.error("the result in %r could not be stored: %s", key, record.answer)
     return isinstance(record.answer, _AWAY)
 
 

@@ -9,14 +9,25 @@ QUIET = ("-l", "WARNING", "--without-gossip", "--without-mingle", "--without-hea
 """Less talk between workers; nothing that is promised hangs on it."""
 
 
-def celery_workers(module: str) -> Mapping[str, Commands]:
+def celery_workers(
+    module: str, prefetch: int = 4, threads: int = 50, prefetch_io: int = 1
+) -> Mapping[str, Commands]:
     """Return the command lines for the app of this module.
 
     For no-op jobs two workers without a pool, which is the fastest; the other pools beside it. For
-    jobs that wait, two workers of 50 threads. `idle` is one worker as most people start it.
+    jobs that wait, two workers of many threads.
+
+    Args:
+        module: where the app is.
+        prefetch: the prefetch multiplier for no-op jobs.
+        threads: of each worker for jobs that wait.
+        prefetch_io: the prefetch multiplier of those.
+
+    The defaults are what Celery itself was fastest with.
+
     """
 
-    def worker(name: str, pool: str, concurrency: int, multiplier: int = 4) -> list[str]:
+    def worker(name: str, pool: str, concurrency: int, multiplier: int = prefetch) -> list[str]:
         return [
             # This project's logging goes by the variable, and Celery's by its option.
             *("env", "LOG_LEVEL=WARNING", "python", "-m", "benchmarks.peers.launch", "-A", module),
@@ -25,7 +36,7 @@ def celery_workers(module: str) -> Mapping[str, Commands]:
             *("--prefetch-multiplier", str(multiplier), *QUIET),
         ]
 
-    def two(pool: str, concurrency: int, multiplier: int = 4) -> list[list[str]]:
+    def two(pool: str, concurrency: int, multiplier: int = prefetch) -> list[list[str]]:
         return [worker(f"w{number}", pool, concurrency, multiplier) for number in range(2)]
 
     return {
@@ -33,7 +44,7 @@ def celery_workers(module: str) -> Mapping[str, Commands]:
         "solo": two("solo", 1),
         "prefork": [worker("w", "prefork", 2)],
         "threads": two("threads", 10),
-        "io": two("threads", 50, 1),
+        "io": two("threads", threads, prefetch_io),
     }
 
 

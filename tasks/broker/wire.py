@@ -9,7 +9,7 @@ import os
 import select
 from collections.abc import Sequence
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
 
@@ -45,13 +45,24 @@ class Text:
         return command.replace(self.called.encode(), self._given, 1)
 
 
-def call_of(script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> bytes:
-    """Return the command that runs the script, as it goes to the server."""
-    words = [
-        one if isinstance(one, bytes) else str(one).encode()
-        for one in ("EVALSHA", script.digest, len(keys), *keys, *arguments)
-    ]
-    return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(w), w) for w in words]))
+class Words(NamedTuple):
+    """Some words of a command, as they go to the server."""
+
+    number: int
+    text: bytes
+
+    @classmethod
+    def of(cls, words: Sequence[Word]) -> "Words":
+        """Return these words."""
+        known = [one if isinstance(one, bytes) else str(one).encode() for one in words]
+        return cls(len(known), b"".join([b"$%d\r\n%b\r\n" % (len(one), one) for one in known]))
+
+    @classmethod
+    def together(cls, many: "Sequence[Words]") -> "Words":
+        """Return one after the other."""
+        if len(many) == 1:
+            return many[0]
+        return cls(sum([one.number for one in many]), b"".join([one.text for one in many]))
 
 
 class Wire:
@@ -88,29 +99,21 @@ class Wire:
             # Nothing has been done yet. This runs it, and has the server keep it.
             return _ask(connection, "EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_each(self, script: Text, commands: Sequence[bytes]) -> list[Any]:
-        """Send commands that run the script, in one trip, and return the answers.
+    def run_words(self, script: Text, keys: Words, arguments: Words) -> Any:  # noqa: ANN401 (a script's)
+        """Run the script as `run` does.
 
-        For what the server has refused, which it does one by one, that is the error.
-
-        Raises:
-            redis.RedisError: when the server did not answer in time.
-
+        Raises as `run`.
         """
         connection = self._ready()
-        # In one call of the system: the server begins with what comes first.
-        connection.send_packed_command([b"".join(commands)], check_health=False)
-        answers: list[Any] = []
-        for _ in commands:
-            try:
-                answers.append(connection.read_response())
-            except redis.exceptions.ResponseError as error:
-                answers.append(error)
-        for number, command in enumerate(commands):
-            if isinstance(answers[number], redis.exceptions.NoScriptError):
-                # Nothing was done. This runs it, and has the server keep it.
-                answers[number] = self.run_each(script, [script.given(command)])[0]
-        return answers
+        words = f"*{3 + keys.number + arguments.number}\r\n{script.called}{number(keys.number)}"
+        command = b"".join((words.encode(), keys.text, arguments.text))
+        connection.send_packed_command([command], check_health=False)
+        try:
+            return connection.read_response()
+        except redis.exceptions.NoScriptError:
+            # Nothing was done. This runs it, and has the server keep it.
+            connection.send_packed_command([script.given(command)], check_health=False)
+            return connection.read_response()
 
     def send(self, script: Text, commands: Sequence[bytes]) -> None:
         """Send commands that run the script, in one trip and once: nothing is tried again.

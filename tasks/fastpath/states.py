@@ -9,18 +9,15 @@ from celery import states
 from celery.app.task import Context
 from kombu.utils.encoding import bytes_to_str
 
-from tasks import result_scripts
-from tasks.broker.wire import number, word
+from tasks.broker.wire import Words, number, word
 from tasks.failed.message import RERUNS
 from tasks.failed.record import OUTCOME
 from tasks.recording import may_be_left
+from tasks.result_scripts import RECORD_ARGUMENTS
 from tasks.results import CLAIMED_AT, JobResults
 
 _ANY_ID, _ANY_RESULT, _ANY_TIME = "any-id", "any-result", "any-time"
 """Stand for what differs from job to job in what is prepared."""
-
-_HEAD = "*15\r\n" + result_scripts.RECORD.called + number(2)
-"""EVALSHA, the script, two keys, and ten arguments to come."""
 
 _TO_JSON = json.JSONEncoder().encode
 _SCALARS = (type(None), bool, int, str)
@@ -52,8 +49,8 @@ class States:
             before, after = self._started
             meta = f"{before}{_TO_JSON(job_id)}{after}"
             try:
-                command = self._command(job_id, context, states.STARTED, meta)
-                answer = self._backend.recorder.run_command(command)
+                words = self._words(job_id, context, states.STARTED, meta)
+                answer = self._backend.recorder.run_for(*words)
             except self._backend.connection_errors:
                 answer = None
             if answer == b"recorded":
@@ -81,19 +78,19 @@ class States:
         text = _TO_JSON(result) if type(result) in _SCALARS else self._encoded(result)
         done = datetime.now(self._zone).isoformat()
         meta = f'{before}{text}{between}"{done}"{then}{_TO_JSON(job_id)}{after}'
-        recorder.leave_command(self._command(job_id, context, states.SUCCESS, meta))
+        recorder.leave_for(*self._words(job_id, context, states.SUCCESS, meta))
 
-    def _command(self, job_id: str, context: Context, state: str, meta: str) -> bytes:
-        """Return the command of the script that `JobResults` runs, as it goes to the server."""
+    def _words(self, job_id: str, context: Context, state: str, meta: str) -> tuple[Words, Words]:
+        """Return keys and arguments of the script that `JobResults` runs."""
         fields = vars(context)
         seconds = self._backend.seconds_to_keep(state)
         arguments = (
-            *(word(meta), word(state), number(fields["retries"] + 1), number(0), number(seconds)),
-            *(number(fields.get(RERUNS, 0)), _time(fields.get("enqueued_at"))),
-            *(_time(fields[CLAIMED_AT]), self._worker, _EMPTY),
+            f"{word(meta)}{word(state)}{number(fields['retries'] + 1)}{_ZERO}{number(seconds)}"
+            f"{number(fields.get(RERUNS, 0))}{_time(fields.get('enqueued_at'))}"
+            f"{_time(fields[CLAIMED_AT])}{self._worker}{_EMPTY}"
         )
         keys = word(self._task_key + job_id) + word(self._job_key + job_id)
-        return (_HEAD + keys + "".join(arguments)).encode()
+        return Words(2, keys.encode()), Words(RECORD_ARGUMENTS, arguments.encode())
 
     def _pieces(self, state: str, result: Any, *gaps: str) -> list[str]:  # noqa: ANN401 (JSON)
         """Return Celery's JSON of a job in this state, cut where the gaps are."""
@@ -121,4 +118,4 @@ def _time(seconds: object) -> str:
     return word(repr(seconds)) if type(seconds) in (int, float) else _EMPTY
 
 
-_EMPTY = word("")
+_EMPTY, _ZERO = word(""), number(0)

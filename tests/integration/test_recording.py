@@ -12,7 +12,14 @@ from tasks.recording import Recorder
 from tests.support.servers import Party, client_of
 from tests.support.valkey import Valkey
 
-NOTE = Text("redis.call('RPUSH', KEYS[1], ARGV[1]) return ARGV[1]")
+NOTE = Text("""
+local answers = {}
+for number, key in ipairs(KEYS) do
+  local noted = redis.pcall('RPUSH', key, ARGV[number])
+  answers[number] = type(noted) == 'table' and noted or ARGV[number]
+end
+return answers
+""")
 
 
 @pytest.fixture
