@@ -14,7 +14,7 @@ A job's state is recorded before its message is acknowledged. Three ways save tr
 import logging
 import os
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from typing import Any
 
@@ -60,14 +60,34 @@ class Recorder:
 
         Raises as `run`.
         """
+        return self.ask_for(keys, arguments)()
+
+    def ask_for(self, keys: Words, arguments: Words) -> Callable[[], Any]:
+        """Do as `run_for`, but leave it to the caller when to wait for the answer.
+
+        Returns what waits for it, which must be called by this thread, soon, and with nothing asked
+        or left in between: nobody else can record anything until then.
+        """
         record = _Record(keys, arguments)
         self._waiting.append(record)
-        with self._sending:
-            if not record.is_answered:
-                self._send()
-        if isinstance(record.answer, Exception):
-            raise record.answer
-        return record.answer
+        self._sending.acquire()
+        try:
+            asked = None if record.is_answered else self._ask()
+        except BaseException:
+            self._sending.release()
+            raise
+
+        def answer() -> Any:  # noqa: ANN401 (the script's)
+            try:
+                if asked is not None:
+                    self._hear(asked)
+            finally:
+                self._sending.release()
+            if isinstance(record.answer, Exception):
+                raise record.answer
+            return record.answer
+
+        return answer
 
     def leave(self, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> None:
         """Have the script run with the next call of `run`, or of `flush`."""
@@ -99,21 +119,52 @@ class Recorder:
 
     def _send(self) -> redis.RedisError | None:
         """Send what was left and what threads wait for; return why some of the former stays."""
+        return self._hear(self._ask())
+
+    def _ask(self) -> "_Asked":
+        """Send what was left and what threads wait for."""
         left, waiting = _all_of(self._left), _all_of(self._waiting)
-        together = [*left, *waiting]
-        answers: Sequence[object] = [_NO_ANSWER] * len(together)
+        asked = _Asked(left, [*left, *waiting])
         try:
-            keys = Words.together([record.keys for record in together])
-            arguments = Words.together([record.arguments for record in together])
-            answers = self._wire.run_words(self._script, keys, arguments)
+            keys = Words.together([record.keys for record in asked.records])
+            arguments = Words.together([record.arguments for record in asked.records])
+            self._wire.ask(self._script, keys, arguments)
         except redis.RedisError as error:
-            answers = [error] * len(together)
+            asked.error = error
+        except BaseException:
+            asked.end([_NO_ANSWER] * len(asked.records))
+            self._left.extendleft(reversed(left))
+            raise
+        return asked
+
+    def _hear(self, asked: "_Asked") -> redis.RedisError | None:
+        """Take the answers; return why some of what was left stays."""
+        answers: Sequence[object] = [asked.error or _NO_ANSWER] * len(asked.records)
+        try:
+            if asked.error is None:
+                answers = self._wire.answer()
+        except redis.RedisError as error:
+            answers = [error] * len(asked.records)
         finally:
-            for record, answer in zip(together, answers, strict=True):
-                record.is_answered, record.answer = True, answer
-            stays = [one for one in left if _is_to_be_sent_again(one)]
+            asked.end(answers)
+            stays = [one for one in asked.left if _is_to_be_sent_again(one)]
             self._left.extendleft(reversed(stays))
         return next((one.answer for one in stays if isinstance(one.answer, redis.RedisError)), None)
+
+
+class _Asked:
+    """What is on its way to the server."""
+
+    def __init__(self, left: "list[_Record]", records: "list[_Record]") -> None:
+        self.left = left
+        self.records = records
+        self.error: redis.RedisError | None = None
+        """Why it could not be sent."""
+
+    def end(self, answers: Sequence[object]) -> None:
+        """Give each record its answer."""
+        for record, answer in zip(self.records, answers, strict=True):
+            record.is_answered, record.answer = True, answer
 
 
 class _Record:

@@ -54,6 +54,10 @@ class FastPath(Protocol):
         """Take this job; False: it is for Celery's consumer, and nothing was done."""
         ...
 
+    def finish(self, *, runs: bool = True) -> None:
+        """Be done with what was taken, where jobs run in this thread; not `runs`: without it."""
+        ...
+
 
 class ClaimingChannel(kombu_redis.Channel):
     """A channel that claims."""
@@ -276,17 +280,27 @@ class ClaimingChannel(kombu_redis.Channel):
             return 0
         found = self.holdings.claim(self._sources(queues), most)
         self._is_fast = bool(found) and self.fast_path is not None and self.fast_path.is_open()
-        for claim in found:
-            if isinstance(claim, BrokenQueue):
-                self._report(claim)
-            else:
-                self._queue_cycle.rotate(claim.queue)
-                self._deliver_claim(claim)
+        try:
+            for claim in found:
+                if isinstance(claim, BrokenQueue):
+                    self._report(claim)
+                else:
+                    self._queue_cycle.rotate(claim.queue)
+                    self._deliver_claim(claim)
+        except BaseException as error:
+            # The worker is told to end at once, rather than that something has gone wrong.
+            self._finish_fast_path(runs=isinstance(error, Exception))
+            raise
+        self._finish_fast_path()
         claimed = sum(isinstance(claim, Claim) for claim in found)
         self._may_be_more = claimed == most
         if claimed:
             self._end_wait()
         return claimed
+
+    def _finish_fast_path(self, *, runs: bool = True) -> None:
+        if self._is_fast and self.fast_path is not None:
+            self.fast_path.finish(runs=runs)
 
     def _sources(self, queues: list[str]) -> list[Source]:
         return [

@@ -1,16 +1,15 @@
 """A message as kombu puts it on a list, read with suspicion: anybody can push bytes to a list."""
 
 from contextlib import suppress
-from json import JSONDecoder
 from typing import Any
 
+import msgspec
 from kombu.transport import virtual
 from kombu.utils.json import loads
 
 from tasks.broker.holdings import Claim
 
-_PLAIN = JSONDecoder()
-_scan_once: Any = vars(_PLAIN)["scan_once"]
+_PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 _UTF_8 = ("utf-8", None)
 
@@ -59,7 +58,10 @@ def parse(message: bytes) -> dict[str, Any]:
         RecursionError: when it is nested too deeply.
 
     """
-    envelope = decode(message.decode("utf-8", "replace"))
+    try:
+        envelope = decode(message)
+    except UnicodeDecodeError:
+        envelope = decode(message.decode("utf-8", "replace"))
     if not isinstance(envelope, dict):
         raise NotAnEnvelope(f"a message is a JSON object, not {type(envelope).__name__}")
     _part(envelope, "headers")
@@ -69,24 +71,30 @@ def parse(message: bytes) -> dict[str, Any]:
     return envelope
 
 
-def decode(text: str) -> Any:  # noqa: ANN401 (any decoded JSON)
+def decode(text: str | bytes) -> Any:  # noqa: ANN401 (any decoded JSON)
     """Return what the JSON says, kombu's own types included.
 
     kombu calls a function for each object, to see whether it is such a type.
 
     Raises:
-        ValueError: when it is not JSON.
+        ValueError: when it is not JSON; UnicodeDecodeError, which is one, when it is not UTF-8.
         RecursionError: when it is nested too deeply.
 
     """
-    if "__type__" in text or "\\u" in text:
+    if _may_hold_types(text):
         return loads(text)
     try:
-        # As its `decode`, which looks for white space around it first.
-        found, end = _scan_once(text, 0)
-    except StopIteration:
-        end = None
-    return found if end == len(text) else _PLAIN.decode(text)
+        return _PLAIN.decode(text)
+    except msgspec.DecodeError:
+        # What Python's own takes for JSON as well: NaN, and halves of characters.
+        return loads(text)
+
+
+def _may_hold_types(text: str | bytes) -> bool:
+    """Tell whether one of kombu's own types may be in it, which all name themselves."""
+    if isinstance(text, bytes):
+        return b"__type__" in text or b"\\u" in text
+    return "__type__" in text or "\\u" in text
 
 
 def _part(of: dict[str, Any], name: str) -> dict[str, Any]:

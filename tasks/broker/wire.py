@@ -82,6 +82,7 @@ class Wire:
         self._unchecked = unchecked
         self._used = 0.0
         self._connection: Any = None
+        self._asked: tuple[Text, bytes]
         self._socket: Any = None
         self._poll = select.poll()
 
@@ -99,21 +100,27 @@ class Wire:
             # Nothing has been done yet. This runs it, and has the server keep it.
             return _ask(connection, "EVAL", script.text, len(keys), *keys, *arguments)
 
-    def run_words(self, script: Text, keys: Words, arguments: Words) -> Any:  # noqa: ANN401 (a script's)
-        """Run the script as `run` does.
+    def ask(self, script: Text, keys: Words, arguments: Words) -> None:
+        """Have the script run; `answer` is to be called next.
 
         Raises as `run`.
         """
-        connection = self._ready()
         words = f"*{3 + keys.number + arguments.number}\r\n{script.called}{number(keys.number)}"
-        command = b"".join((words.encode(), keys.text, arguments.text))
-        connection.send_packed_command([command], check_health=False)
+        self._asked = script, b"".join((words.encode(), keys.text, arguments.text))
+        self._ready().send_packed_command([self._asked[1]], check_health=False)
+
+    def answer(self) -> Any:  # noqa: ANN401 (a script's)
+        """Return the answer to what was asked.
+
+        Raises as `run`.
+        """
+        script, command = self._asked
         try:
-            return connection.read_response()
+            return self._connection.read_response()
         except redis.exceptions.NoScriptError:
             # Nothing was done. This runs it, and has the server keep it.
-            connection.send_packed_command([script.given(command)], check_health=False)
-            return connection.read_response()
+            self._connection.send_packed_command([script.given(command)], check_health=False)
+            return self._connection.read_response()
 
     def send(self, script: Text, commands: Sequence[bytes]) -> None:
         """Send commands that run the script, in one trip and once: nothing is tried again.

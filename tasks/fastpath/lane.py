@@ -1,67 +1,25 @@
 """Runs plain jobs: see the package's own words."""
 
-import logging
-import os
-from contextlib import suppress
 from time import time
 from typing import Any
 
-from celery import Task, _state
-from celery.app.task import Context
+from celery import Task
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.concurrency.thread import TaskPool as ThreadPool
-from celery.states import SUCCESS
 from celery.worker import state
 
-from tasks import recording, tracing
-from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel
+from tasks import tracing
+from tasks.broker.channel import ClaimingChannel
 from tasks.broker.holdings import Claim
-from tasks.enqueued import waiting_since
 from tasks.events import EventDispatcher
-from tasks.failed.message import OUTBOX
 from tasks.fastpath import conditions
-from tasks.fastpath.celerys_way import Celerys, Shown
+from tasks.fastpath.celerys_way import Celerys
 from tasks.fastpath.plain import are_plain, arguments_of, fields_of
+from tasks.fastpath.run import Run
 from tasks.fastpath.states import States
 from tasks.history.recorder import recorder
-from tasks.results import CLAIMED_AT, UNRECORDED
+from tasks.results import CLAIMED_AT, JobResults
 from tasks.worker import Consumer, is_stopping
-
-_logger = logging.getLogger("tasks.worker")
-
-_TASKS_HERE: Any = vars(_state)["_task_stack"]
-"""What Celery's `current_task` looks at."""
-
-_NOTED = ("log_tokens", "started", "cancelled", UNRECORDED)
-"""What is noted in the request of a job while it runs, and Celery's way must know."""
-
-
-class NotStarted(Exception):
-    """The body has not run: the job was cancelled, or nobody could be told that it began."""
-
-
-class PlainJob:
-    """A plain job that this worker has claimed."""
-
-    __slots__ = ("claim", "context", "fields", "job_id", "shown", "task")
-
-    def __init__(self, claim: Claim, task: Task[..., Any], fields: dict[str, Any]) -> None:
-        self.claim = claim
-        self.task = task
-        self.fields = fields
-        """Those of its request, as the body sees it."""
-        self.job_id: str = fields["id"]
-        self.shown: Shown | None = None
-        """What others see of it, where somebody can look while it runs."""
-        self.context = Context.__new__(Context)
-        # As Celery makes it, which copies the fields and looks through them.
-        self.context.__dict__ = fields
-
-    @property
-    def ignores_result(self) -> bool:
-        """Whether what becomes of it is kept."""
-        asked = self.fields.get("ignore_result")
-        return bool(self.task.ignore_result if asked is None else asked)
 
 
 class FastPath:
@@ -70,12 +28,12 @@ class FastPath:
     def __init__(self, consumer: Consumer, channel: ClaimingChannel) -> None:
         self._consumer = consumer
         self._channel = channel
-        self._holdings = channel.holdings
         self._celerys = Celerys(consumer, channel)
         self._in_threads = isinstance(consumer.pool, ThreadPool)
-        self._pid = os.getpid()
         self._tasks: dict[str, Task[..., Any] | None] = {}
         self._states: dict[int, States] = {}
+        self._begun: Run | None = None
+        """The job that has begun and is yet to run, where there is no pool."""
 
     @staticmethod
     def is_possible(consumer: Consumer) -> bool:
@@ -112,16 +70,29 @@ class FastPath:
         if arguments is None or self._has_events(task, headers["id"]):
             return False
         headers[CLAIMED_AT] = round(time(), 6)
-        job = PlainJob(claim, task, fields_of(envelope, arguments, self._consumer.hostname))
+        fields = fields_of(envelope, arguments, self._consumer.hostname)
+        run = Run(claim, task, fields, self._celerys, self._channel)
         recorder.taken(name, claim.queue)
-        tracing.received(job.job_id, name, headers.get(tracing.HEADER))
+        tracing.received(run.job_id, name, headers.get(tracing.HEADER))
         if self._in_threads:
-            job.shown = Shown(self._celerys, claim, job.job_id, name, headers[CLAIMED_AT])
-            state.task_reserved(job.shown)
-            self._consumer.pool.executor.submit(self._run, job)
+            run.show()
+            self._consumer.pool.executor.submit(self._run, run)
         else:
-            self._run(job)
+            self.finish()
+            if run.begin(self._states_of):
+                self._begun = run
         return True
+
+    def finish(self, *, runs: bool = True) -> None:
+        """Run the job that has begun here already, if there is one; not `runs`: leave it alone.
+
+        What is left alone stays claimed, and goes back when the lease of this worker has ended.
+        """
+        begun, self._begun = self._begun, None
+        if begun is not None and runs:
+            begun.run()
+        elif begun is not None:
+            begun.leave()
 
     def _task(self, name: str) -> Task[..., Any] | None:
         """Return the task of this name, if it is registered and plain."""
@@ -141,80 +112,13 @@ class FastPath:
             return False
         return not isinstance(dispatcher, EventDispatcher) or dispatcher.admits(job_id)
 
-    # -- from here on in the thread that runs the job ----------------------------------------------
+    def _run(self, run: Run) -> None:
+        if run.begin(self._states_of):
+            run.run()
 
-    def _run(self, job: PlainJob) -> None:
-        task, context = job.task, job.context
-        states = None if job.ignores_result else self._states_of(task)
-        is_recorded = states is not None and task.track_started
-        if not is_recorded and recording.is_any_left():
-            # Otherwise that it begins is recorded now, and with it what was left.
-            with suppress(*CONNECTION_LOST):
-                recording.flush_all()
-        if not self._holdings.start(job.claim.tag):
-            _logger.info("job %s is not started: its claim has gone back", job.job_id)
-            self._forget(job)
-            return
-        began = time()
-        self._show(job, began)
-        error: BaseException | None = None
-        _TASKS_HERE.push(task)
-        task.request_stack.push(context)
-        tracing.begin(job.job_id, task.name, context)
-        try:
-            if states is not None and is_recorded:
-                states.start(job.job_id, context)
-                if context.get("cancelled") or context.get(UNRECORDED):
-                    raise NotStarted  # noqa: TRY301 (Celery's way tells why)
-            body = task if OUTBOX in job.fields else task.run
-            result = body(*job.fields["args"], **job.fields["kwargs"])
-            if states is not None:
-                states.succeed(job.job_id, context, result)
-            tracing.end(context, SUCCESS)
-        except BaseException as raised:  # noqa: BLE001 (Celery's way tells them apart)
-            error = raised
-        finally:
-            task.request_stack.pop()
-            _TASKS_HERE.pop()
-        if error is None:
-            self._succeed(job, began)
-        else:
-            self._hand_over(job, began, error)
-
-    def _states_of(self, task: Task[..., Any]) -> States:
-        backend: Any = task.backend  # each thread has its own, as Celery has it
+    def _states_of(self, backend: JobResults) -> States:
+        # Each thread has a backend of its own, as Celery has it.
         found = self._states.get(id(backend))
         if found is None:
             found = self._states[id(backend)] = States(backend, self._consumer.hostname)
         return found
-
-    def _succeed(self, job: PlainJob, began: float) -> None:
-        self._forget(job)
-        self._holdings.acknowledge(job.claim.tag)
-        self._channel.flush_soon()
-        since = waiting_since(job.fields)
-        wait = None if since is None else began - since
-        recorder.ran(job.task.name, job.claim.queue, wait, time() - began)
-
-    def _hand_over(self, job: PlainJob, began: float, error: BaseException) -> None:
-        """Have Celery do what it does when a body raises this."""
-        request = self._celerys.request(job.claim, job.fields[CLAIMED_AT])
-        request.time_start, request.worker_pid = began, self._pid
-        state.requests[job.job_id] = request
-        state.active_requests.add(request)
-        if job.shown is not None:
-            state.active_requests.discard(job.shown)
-            state.reserved_requests.discard(job.shown)
-        noted = {name: job.fields[name] for name in _NOTED if name in job.fields}
-        self._celerys.take_over(request, noted, error)
-
-    def _show(self, job: PlainJob, began: float) -> None:
-        state.total_count[job.task.name] += 1
-        state.all_total_count[0] += 1
-        if job.shown is not None:
-            job.shown.time_start = began
-            state.active_requests.add(job.shown)
-
-    def _forget(self, job: PlainJob) -> None:
-        if job.shown is not None:
-            state.task_ready(job.shown)

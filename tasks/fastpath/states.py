@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +21,7 @@ _ANY_ID, _ANY_RESULT, _ANY_TIME = "any-id", "any-result", "any-time"
 """Stand for what differs from job to job in what is prepared."""
 
 _TO_JSON = json.JSONEncoder().encode
+_QUOTED = json.encoder.encode_basestring_ascii
 _SCALARS = (type(None), bool, int, str)
 _PLAIN = (*_SCALARS, float, list, dict)
 
@@ -43,21 +45,32 @@ class States:
         """Tell whether the backend stores nothing of a job but what is stored here."""
         return backend.serializer == "json" and not backend.app.conf.result_extended
 
-    def start(self, job_id: str, context: Context) -> None:
-        """Record that the job begins. What is found instead is in the context afterwards."""
+    def start(self, job_id: str, context: Context) -> Callable[[bool], None]:
+        """Record that the job begins.
+
+        Returns what is to be called before it does, soon, and with nothing recorded in between;
+        with False if it shall not begin after all. What was found on record instead is in the
+        context then.
+        """
+        started: Callable[[], Any] | None = None
         if not _has_more(context):
             before, after = self._started
-            meta = f"{before}{_TO_JSON(job_id)}{after}"
+            meta = f"{before}{_QUOTED(job_id)}{after}"
+            words = self._words(job_id, context, states.STARTED, meta)
+            started = self._backend.recorder.ask_for(*words)
+
+        def wait(begins: bool) -> None:
             try:
-                words = self._words(job_id, context, states.STARTED, meta)
-                answer = self._backend.recorder.run_for(*words)
+                answer = started() if started is not None else None
             except self._backend.connection_errors:
                 answer = None
             if answer == b"recorded":
                 vars(context)[OUTCOME] = "recorded"
-                return
-        # It tries for longer, and knows what to do with every answer.
-        self._backend.store_result(job_id, self._who, states.STARTED, request=context)
+            elif begins:
+                # It tries for longer, and knows what to do with every answer.
+                self._backend.store_result(job_id, self._who, states.STARTED, request=context)
+
+        return wait
 
     def succeed(self, job_id: str, context: Context, result: Any) -> None:  # noqa: ANN401 (any body's)
         """Record that the job has succeeded, perhaps a little later: see `tasks/recording.py`.
@@ -77,7 +90,7 @@ class States:
         before, between, then, after = self._succeeded
         text = _TO_JSON(result) if type(result) in _SCALARS else self._encoded(result)
         done = datetime.now(self._zone).isoformat()
-        meta = f'{before}{text}{between}"{done}"{then}{_TO_JSON(job_id)}{after}'
+        meta = f'{before}{text}{between}"{done}"{then}{_QUOTED(job_id)}{after}'
         recorder.leave_for(*self._words(job_id, context, states.SUCCESS, meta))
 
     def _words(self, job_id: str, context: Context, state: str, meta: str) -> tuple[Words, Words]:
