@@ -3,7 +3,7 @@
 Celery's command loads the plugin of every installed package before it looks at what it is asked
 for. Flower's brings Tornado and a metrics library into each worker: about 20 MB, and up to a second
 of its start. Here only the plugin is loaded whose command is given, so `python -m tasks flower` is
-Flower as ever.
+Flower as ever. What else a worker has no use for: tasks/lean.py. Another app: `-A name` in front.
 """
 
 import importlib
@@ -12,12 +12,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from tasks import lean
+
 _GROUP = "celery.commands"
+_LASTING = {"worker", "beat"}
+"""Commands that run for days, and so had better be small."""
 
 
 def main(arguments: Sequence[str]) -> None:
     """Run Celery's command with these arguments, for this app."""
     every = importlib.metadata.entry_points
+    has_command = any(not argument.startswith("-") for argument in arguments)
 
     def wanted(**selection: Any) -> Any:  # noqa: ANN401 (the standard library's)
         found: Any = every(**selection)
@@ -25,10 +30,12 @@ def main(arguments: Sequence[str]) -> None:
             return found
         named = [plugin for plugin in found if plugin.name in arguments]
         # Without a command there is help to be shown, with all of them in it.
-        return named if arguments and not arguments[0].startswith("-") else found
+        return named if has_command else found
 
     importlib.metadata.entry_points = wanted
     try:
+        if _LASTING.intersection(arguments):
+            lean.load()
         # Celery asks for its plugins when this module is imported.
         importlib.import_module("celery.bin.celery")
     finally:
