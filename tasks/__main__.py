@@ -22,10 +22,12 @@ _LASTING = {"worker", "beat"}
 def main(arguments: Sequence[str]) -> None:
     """Run Celery's command with these arguments, for this app."""
     every = importlib.metadata.entry_points
+    # Celery and kombu ask several times, and each time all packages' files would be read.
+    listed = every()
     has_command = any(not argument.startswith("-") for argument in arguments)
 
     def wanted(**selection: Any) -> Any:  # noqa: ANN401 (the standard library's)
-        found: Any = every(**selection)
+        found: Any = listed.select(**selection)
         if selection.get("group") != _GROUP:
             return found
         named = [plugin for plugin in found if plugin.name in arguments]

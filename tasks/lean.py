@@ -1,18 +1,41 @@
-"""What libraries load where it happens to be installed, and no worker has a use for.
+"""A worker without what it has no use for.
 
-It stays installed: a job that imports it has it. Only the library that tried it goes on as where it
-is not installed, which each of them is made for. So in a worker that was started the light way
+Libraries load others where those happen to be installed. Here they go on as where they are not,
+which each of them is made for. It stays installed: a job that imports it has it. So in a worker
+that was started the light way
 
 - redis-py has no metrics of its own for OpenTelemetry (TRACES_URL's spans are made elsewhere),
 - kombu cannot read messages in YAML, which `accept_content` refuses anyway,
-- `celery amqp` has no prompt, and nothing prints coloured Python.
+- `celery inspect memdump` does not tell the worker's memory,
+- `celery amqp` has no prompt, and nothing prints Python or tracebacks in colours.
+
+What stays in memory is not looked through for garbage again: see tasks/sharing.py.
 """
 
+import gc
 import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import MappingProxyType, ModuleType
+
+_LOADED = (
+    *("celery.bin.celery", "celery.utils.debug", "kombu.matcher"),
+    *("redis", "config.logging"),
+)
+
+
+def load() -> None:
+    """Load Celery's command and what the app stands on."""
+    # To look through all of it for garbage would take a tenth of the time.
+    gc.disable()
+    try:
+        with _as_if_not_installed():
+            for name in _LOADED:
+                importlib.import_module(name)
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _click_repl() -> ModuleType:
@@ -34,16 +57,10 @@ _UNUSED: Mapping[str, ModuleType | None] = MappingProxyType(
         "opentelemetry": None,
         # kombu, 1.
         "yaml": None,
+        # Celery's debugging, 1.
+        "psutil": None,
     }
 )
-_LOADED = ("celery.bin.celery", "redis", "config.logging")
-
-
-def load() -> None:
-    """Load Celery's command and what the app stands on, without what they have no use for."""
-    with _as_if_not_installed():
-        for name in _LOADED:
-            importlib.import_module(name)
 
 
 @contextmanager

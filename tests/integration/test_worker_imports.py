@@ -20,9 +20,9 @@ OTHERS = {
     *("bs4", "soupsieve", "httpx", "httpcore", "aiosmtpd", "checkout_demo"),
     *("pydantic", "pydantic_core", "pydantic_settings", "dotenv"),
     *("rich", "pygments", "click_repl", "prompt_toolkit", "wcwidth"),
-    *("opentelemetry", "yaml", "sqlite3", "xml", "http", "html", "unittest", "pdb"),
+    *("opentelemetry", "psutil", "yaml", "sqlite3", "xml", "http", "html", "unittest", "pdb"),
 }
-INSTALLED = ["click_repl", "pygments", "rich", "opentelemetry", "yaml"]
+INSTALLED = ["click_repl", "pygments", "rich", "opentelemetry", "psutil", "yaml"]
 """Of those, what is left out at the start for the libraries alone that would have loaded it."""
 
 CONFIG = f"""
