@@ -15,8 +15,10 @@ from typing import Any
 from tasks import lean
 
 _GROUP = "celery.commands"
-_LASTING = {"worker", "beat"}
+_LASTING = {"worker", "beat", "relay"}
 """Commands that run for days, and so had better be small."""
+_PATCHING = ("gevent", "eventlet")
+"""Pools for which Celery changes the standard library before anything else is loaded."""
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -36,7 +38,8 @@ def main(arguments: Sequence[str]) -> None:
 
     importlib.metadata.entry_points = wanted
     try:
-        if _LASTING.intersection(arguments):
+        patches = any(pool in argument for argument in arguments for pool in _PATCHING)
+        if _LASTING.intersection(arguments) and not patches:
             lean.load()
         # Celery asks for its plugins when this module is imported.
         importlib.import_module("celery.bin.celery")
