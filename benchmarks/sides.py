@@ -15,6 +15,7 @@ from tests.support.programs import ROOT
 
 VENVS = ROOT / ".bench"
 REQUIREMENTS = ROOT / "benchmarks" / "peers" / "requirements"
+_NOT_COMPILED = "PYTHONDONTWRITEBYTECODE"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Side:
     def environment(self, more: Mapping[str, str]) -> dict[str, str]:
         """Return the environment of its processes: its programs first, this project to import."""
         path = f"{self.programs}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), **more}
+        # This project is compiled when it is first imported, as what pip has installed is.
+        own = {name: text for name, text in os.environ.items() if name != _NOT_COMPILED}
+        return {**own, "PATH": path, "PYTHONPATH": str(ROOT), **more}
 
     def prepare(self) -> str | None:
         """Make what it needs, unless it is there. Return why it cannot be had, or None."""

@@ -120,7 +120,7 @@ def _attend(
 
 def _services(settings: StoreSettings) -> list[Service]:
     """Return what the demo starts here; what the environment names is running elsewhere."""
-    given = settings.model_fields_set
+    given = settings.given
     store, flower = settings.store_port, settings.flower_port
     services = [
         Service("store", "STORE_PORT", store, f"http://127.0.0.1:{store}/readyz"),
@@ -138,7 +138,7 @@ def _services(settings: StoreSettings) -> list[Service]:
 
 def _addresses(settings: StoreSettings, state_dir: Path) -> dict[str, str]:
     """Return the addresses of what is started here, as environment variables for all of it."""
-    given = settings.model_fields_set
+    given = settings.given
     found = {"STATE_DIR": str(state_dir)}
     if "broker_url" not in given:
         found["BROKER_URL"] = f"redis://127.0.0.1:{_free_port()}/0"

@@ -1,15 +1,17 @@
 """What the store, its effects and its sandbox need to know on top of the framework's settings."""
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, SecretStr
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from config.addresses import SmtpAddress, split_url
-from config.settings import Sender, Settings, load
+from config.reading import above, at_least, at_most, setting
+from config.secret import SecretStr
+from config.settings import Settings, load, sender
 
 _DATABASE_FORM = "write sqlite:///path/to/file.db or postgresql://user:password@host:5432/database"
 _HTTP_FORM = "write http://host:port or https://user:password@host:port"
@@ -69,40 +71,41 @@ def _rendered(url: URL) -> str:
     return url.render_as_string(hide_password=False)
 
 
-Port = Annotated[int, Field(ge=1, le=MAX_PORT)]
-Seconds = Annotated[float, Field(gt=0, le=300)]
+_PORT = (at_least(1), at_most(MAX_PORT))
+_SECONDS = (above(0), at_most(300))
 
 
+@dataclass(frozen=True, kw_only=True)
 class StoreSettings(Settings):
     """The store's settings. Every one is optional; the addresses follow the ports and `STATE_DIR`.
 
     Read the finished values at `database`, `erp`, `smtp` and `store`.
     """
 
-    database_url: Annotated[SecretStr, AfterValidator(sqlalchemy_url)] | None = Field(
-        None, description="the store's database; a file in STATE_DIR when not set"
+    database_url: SecretStr | None = setting(
+        None, "the store's database; a file in STATE_DIR when not set", sqlalchemy_url
     )
-    erp_url: Annotated[SecretStr, AfterValidator(http_url)] | None = Field(
-        None, description="ERP service; the sandbox at ERP_PORT when not set"
+    erp_url: SecretStr | None = setting(
+        None, "ERP service; the sandbox at ERP_PORT when not set", http_url
     )
-    store_url: Annotated[str, AfterValidator(public_url)] | None = Field(
-        None, description="public address for links in mails; STORE_PORT here when not set"
+    store_url: str | None = setting(
+        None, "public address for links in mails; STORE_PORT here when not set", public_url
     )
-    mail_from: Sender = Field(
-        "Expresslane Store <store@example.com>", description="sender of the receipts"
+    mail_from: str = setting(
+        "Expresslane Store <store@example.com>", "sender of the receipts", sender
     )
-    store_port: Port = Field(8000, description="port of the web pages")
-    erp_port: Port = Field(8001, description="port of the ERP sandbox")
-    smtp_port: Port = Field(8025, description="port of the mail sandbox")
-    flower_port: Port = Field(5555, description="port of Flower")
-    checkout_mode: Literal["deferred", "inline"] = Field(
-        "deferred", description="where the three effects happen: in jobs, or in the request"
+    store_port: int = setting(8000, "port of the web pages", *_PORT)
+    erp_port: int = setting(8001, "port of the ERP sandbox", *_PORT)
+    smtp_port: int = setting(8025, "port of the mail sandbox", *_PORT)
+    flower_port: int = setting(5555, "port of Flower", *_PORT)
+    checkout_mode: Literal["deferred", "inline"] = setting(
+        "deferred", "where the three effects happen: in jobs, or in the request"
     )
-    erp_timeout: Seconds = Field(5, description="seconds to wait for each step of an ERP call")
-    mail_latency_ms: int = Field(
-        0, ge=0, le=60_000, description="milliseconds that the mail sandbox takes for each mail"
+    erp_timeout: float = setting(5, "seconds to wait for each step of an ERP call", *_SECONDS)
+    mail_latency_ms: int = setting(
+        0, "milliseconds that the mail sandbox takes for each mail", at_least(0), at_most(60_000)
     )
-    smtp_timeout: Seconds = Field(10, description="seconds to wait for each answer of SMTP")
+    smtp_timeout: float = setting(10, "seconds to wait for each answer of SMTP", *_SECONDS)
 
     @property
     def database(self) -> str:
@@ -120,7 +123,7 @@ class StoreSettings(Settings):
     @property
     def smtp(self) -> SmtpAddress:
         """The mail server: the sandbox at `SMTP_PORT`, unless `SMTP_URL` is set."""
-        if "smtp_url" in self.model_fields_set:
+        if "smtp_url" in self.given:
             return super().smtp
         return SmtpAddress("127.0.0.1", self.smtp_port)
 

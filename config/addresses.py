@@ -4,13 +4,13 @@ No message of these functions repeats the value: it may hold a password, and it 
 """
 
 from dataclasses import dataclass
-from email import policy
-from email.errors import NonASCIILocalPartDefect
-from email.headerregistry import Address, UniqueAddressHeader
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit, urlunsplit
 
-from pydantic import SecretStr
+from config.secret import SecretStr
+
+if TYPE_CHECKING:
+    from email.headerregistry import Address
 
 Security = Literal["none", "starttls", "tls"]
 
@@ -57,13 +57,18 @@ def smtp_address(url: SecretStr) -> SmtpAddress:
     )
 
 
-def mailbox(value: str) -> Address:
+def mailbox(value: str) -> "Address":
     """Read one mail address, with or without a name: `Name <user@host>`.
 
     Raises:
         ValueError: if it is not exactly one.
 
     """
+    # Parsers that most workers never need take as much memory as all of config/.
+    from email import policy  # noqa: PLC0415
+    from email.errors import NonASCIILocalPartDefect  # noqa: PLC0415
+    from email.headerregistry import UniqueAddressHeader  # noqa: PLC0415
+
     try:
         header = policy.default.header_factory("From", value)
     except Exception:  # noqa: BLE001 (the parser raises all kinds of errors on hostile text)

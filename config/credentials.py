@@ -6,9 +6,9 @@ So `app.conf` holds addresses without secrets, and whatever shows it (Flower, `c
 
 import os
 
-from pydantic import SecretStr
 from redis.credentials import CredentialProvider
 
+from config.secret import SecretStr
 from config.settings import credentials, framework_settings
 
 

@@ -1,11 +1,11 @@
 """The settings of the pages that Flower shows: who may see them, who may change things."""
 
+from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Self
 from urllib.parse import unquote
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
-
+from config.reading import setting
+from config.secret import SecretStr
 from config.settings import Settings, load, redis_url
 
 _LOGIN_FORM = (
@@ -60,20 +60,21 @@ def brokers(value: SecretStr) -> SecretStr:
     return value
 
 
+@dataclass(frozen=True, kw_only=True)
 class MonitorSettings(Settings):
     """What Flower needs to know on top of the framework's settings."""
 
-    monitor_operators: Annotated[SecretStr, AfterValidator(logins)] = Field(
-        SecretStr(""), description="who may look and change things, as name:password,..."
+    monitor_operators: SecretStr = setting(
+        SecretStr(""), "who may look and change things, as name:password,...", logins
     )
-    monitor_readers: Annotated[SecretStr, AfterValidator(logins)] = Field(
-        SecretStr(""), description="who may only look, as name:password,..."
+    monitor_readers: SecretStr = setting(
+        SecretStr(""), "who may only look, as name:password,...", logins
     )
-    monitor_brokers: Annotated[SecretStr, AfterValidator(brokers)] = Field(
-        SecretStr(""), description="other apps' brokers to show, as name=redis://...,..."
+    monitor_brokers: SecretStr = setting(
+        SecretStr(""), "other apps' brokers to show, as name=redis://...,...", brokers
     )
-    flower_unauthenticated_api: bool = Field(
-        False, description="Flower's own switch, which lets everybody use its API"
+    flower_unauthenticated_api: bool = setting(
+        False, "Flower's own switch, which lets everybody use its API"
     )
 
     @property
@@ -91,8 +92,8 @@ class MonitorSettings(Settings):
         """Addresses of the brokers beside the app's own, by name."""
         return {name: SecretStr(url) for name, url in _pairs(self.monitor_brokers, "=")}
 
-    @model_validator(mode="after")
-    def _check_together(self) -> Self:
+    def check_together(self) -> None:
+        """Refuse one name for both, and Flower's own switch."""
         if self.operators.keys() & self.readers.keys():
             raise ValueError("MONITOR_READERS has a name that is in MONITOR_OPERATORS, too")
         if self.flower_unauthenticated_api:
@@ -100,7 +101,6 @@ class MonitorSettings(Settings):
                 "FLOWER_UNAUTHENTICATED_API would let any web page that somebody visits work on "
                 "the queues; unset it, and use the API with a login from MONITOR_OPERATORS"
             )
-        return self
 
 
 @cache

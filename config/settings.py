@@ -5,20 +5,23 @@ A project that takes `config/` along adds settings of its own in a subclass and 
 `load`, as `checkout_demo/settings.py` does.
 """
 
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Literal, TypeVar
 from urllib.parse import urlsplit
-
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.addresses import SmtpAddress, mailbox, smtp_address
 
 # Who reads a URL from the settings finds here what takes it apart.
 from config.addresses import credentials as credentials  # noqa: PLC0414 (mypy's mark of an export)
 from config.addresses import without_password as without_password  # noqa: PLC0414 (likewise)
+from config.reading import BadSettings as BadSettings  # noqa: PLC0414 (likewise)
+from config.reading import Readable, above, at_least, at_most, read, setting
+from config.secret import SecretStr
 
 ADDRESSES_FILE = "addresses.env"
 """Where a running demo writes the addresses of what it started, below `STATE_DIR`.
@@ -26,11 +29,8 @@ ADDRESSES_FILE = "addresses.env"
 A worker or a shell that is started by hand while the demo runs finds them there and joins it.
 """
 
+_STATE_DIR = ".local"
 _REDIS_SCHEMES = ("redis", "rediss", "sentinel")
-
-
-class BadSettings(SystemExit):
-    """Some settings cannot be used. The message names each, and says what to write instead."""
 
 
 def redis_url(value: SecretStr) -> SecretStr:
@@ -92,99 +92,81 @@ def traces_address(value: str) -> str:
     return value
 
 
-RedisUrl = Annotated[SecretStr, AfterValidator(redis_url)]
-TracesUrl = Annotated[str, AfterValidator(traces_address)]
-SmtpUrl = Annotated[SecretStr, AfterValidator(smtp_url)]
-Sender = Annotated[str, AfterValidator(sender)]
-
-
-class Settings(BaseSettings):
+@dataclass(frozen=True, kw_only=True)
+class Settings(Readable):
     """What the framework needs to know. The field's name in capitals is the variable's name."""
 
-    model_config = SettingsConfigDict(
-        frozen=True,
-        extra="ignore",
-        hide_input_in_errors=True,
-        # `BROKER_URL= make demo` means: as if it were not set.
-        env_ignore_empty=True,
+    broker_url: SecretStr = setting(
+        SecretStr("redis://127.0.0.1:6379/0"), "Redis or Valkey that holds the queues", redis_url
+    )
+    result_backend_url: SecretStr | None = setting(
+        None, "Redis or Valkey that holds states and data; the broker when not set", redis_url
+    )
+    sentinel_master: str = setting("mymaster", "the master's name, where the URL names Sentinels")
+    state_dir: Path = setting(Path(_STATE_DIR), "directory for everything kept on disk")
+
+    result_expires: int = setting(
+        86_400, "seconds a Complete or Cancelled job's state is kept", at_least(60)
+    )
+    result_failure_expires: int = setting(
+        7 * 86_400, "seconds a Failed job's state is kept", at_least(60)
     )
 
-    broker_url: RedisUrl = Field(
-        SecretStr("redis://127.0.0.1:6379/0"), description="Redis or Valkey that holds the queues"
+    publish_timeout: float = setting(
+        1, "seconds that a publish or a status may wait for a dead server", above(0), at_most(60)
     )
-    result_backend_url: RedisUrl | None = Field(
-        None, description="Redis or Valkey that holds states and data; the broker when not set"
+    lease: float = setting(
+        10, "seconds after which a dead worker's jobs are taken back", at_least(1), at_most(3_600)
     )
-    sentinel_master: str = Field(
-        "mymaster", min_length=1, description="the master's name, where the URL names Sentinels"
+    delivery_limit: int = setting(
+        3, "workers that may die over a job until it is given up", at_least(1), at_most(100)
     )
-    state_dir: Path = Field(Path(".local"), description="directory for everything kept on disk")
+    quarantine_limit: int = setting(
+        10_000, "messages kept in quarantine; the oldest make room", at_least(1)
+    )
+    failed_jobs_max: int = setting(100_000, "failed jobs kept; the oldest make room", at_least(1))
+    failed_jobs_max_age: int = setting(30 * 86_400, "seconds a failed job is kept", at_least(60))
 
-    result_expires: int = Field(
-        86_400, ge=60, description="seconds a Complete or Cancelled job's state is kept"
-    )
-    result_failure_expires: int = Field(
-        7 * 86_400, ge=60, description="seconds a Failed job's state is kept"
-    )
-
-    publish_timeout: float = Field(
-        1, gt=0, le=60, description="seconds that a publish or a status may wait for a dead server"
-    )
-    lease: float = Field(
-        10, ge=1, le=3_600, description="seconds after which a dead worker's jobs are taken back"
-    )
-    delivery_limit: int = Field(
-        3, ge=1, le=100, description="workers that may die over a job until it is given up"
-    )
-    quarantine_limit: int = Field(
-        10_000, ge=1, description="messages kept in quarantine; the oldest make room"
-    )
-    failed_jobs_max: int = Field(
-        100_000, ge=1, description="failed jobs kept; the oldest make room"
-    )
-    failed_jobs_max_age: int = Field(30 * 86_400, ge=60, description="seconds a failed job is kept")
-
-    outbox_keep: int = Field(
-        7 * 86_400, ge=60, description="seconds a finished row of the outbox is kept"
+    outbox_keep: int = setting(
+        7 * 86_400, "seconds a finished row of the outbox is kept", at_least(60)
     )
 
-    traces_url: TracesUrl | None = Field(
-        None, description="where spans go, OTLP over HTTP; no spans are made when not set"
+    traces_url: str | None = setting(
+        None, "where spans go, OTLP over HTTP; no spans are made when not set", traces_address
     )
-    job_log_lines: int = Field(
-        100, ge=0, le=10_000, description="log lines that are kept of each job; 0 for none"
+    job_log_lines: int = setting(
+        100, "log lines that are kept of each job; 0 for none", at_least(0), at_most(10_000)
     )
-    worker_max_memory_mb: int = Field(
-        1_024, ge=0, description="MB that a process of the prefork pool may grow to; 0 for any"
+    worker_max_memory_mb: int = setting(
+        1_024, "MB that a process of the prefork pool may grow to; 0 for any", at_least(0)
     )
-    event_jobs_max: int = Field(
-        50, ge=0, description="jobs a second that each worker sends events of, to Flower"
-    )
-
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="least severe line that is logged"
-    )
-    log_format: Literal["console", "json"] = Field(
-        "console", description="console for people, json for a log collector"
+    event_jobs_max: int = setting(
+        50, "jobs a second that each worker sends events of, to Flower", at_least(0)
     )
 
-    mask: str = Field(
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = setting(
+        "INFO", "least severe line that is logged"
+    )
+    log_format: Literal["console", "json"] = setting(
+        "console", "console for people, json for a log collector"
+    )
+
+    mask: str = setting(
         "email,token,password,secret,authorization,card",
-        description="words in names whose values are shown nowhere, with commas; none for none",
+        "words in names whose values are shown nowhere, with commas; none for none",
     )
-    audit_limit: int = Field(
-        10_000, ge=100, description="changes by operators that are kept; the oldest make room"
+    audit_limit: int = setting(
+        10_000, "changes by operators that are kept; the oldest make room", at_least(100)
     )
 
-    smtp_url: SmtpUrl = Field(
-        SecretStr("smtp://127.0.0.1:8025"), description="mail server; user and password allowed"
+    smtp_url: SecretStr = setting(
+        SecretStr("smtp://127.0.0.1:8025"), "mail server; user and password allowed", smtp_url
     )
-    mail_from: Sender = Field(
-        "Expresslane <expresslane@example.com>", description="sender of the mails that jobs send"
+    mail_from: str = setting(
+        "Expresslane <expresslane@example.com>", "sender of the mails that jobs send", sender
     )
-    fetch_private_addresses: bool = Field(
-        False,
-        description="let the sample jobs fetch from loopback and private networks",
+    fetch_private_addresses: bool = setting(
+        False, "let the sample jobs fetch from loopback and private networks"
     )
 
     @property
@@ -214,11 +196,10 @@ def load(kind: type[AnySettings]) -> AnySettings:
         BadSettings: when values cannot be used; its message lists all of them at once.
 
     """
-    try:
-        state_dir = _StateDir().state_dir
-        return kind(_env_file=state_dir / ADDRESSES_FILE)
-    except ValidationError as error:
-        raise BadSettings(explain(error)) from None
+    # `BROKER_URL= make demo` means: as if it were not set.
+    environment = {name: text for name, text in os.environ.items() if text}
+    state_dir = Path(environment.get("STATE_DIR", _STATE_DIR))
+    return read(kind, {**_addresses_in(state_dir / ADDRESSES_FILE), **environment})
 
 
 @cache
@@ -227,15 +208,14 @@ def framework_settings() -> Settings:
     return load(Settings)
 
 
-def explain(error: ValidationError) -> str:
-    """One line for each bad setting: its name, what is wrong, what it is for."""
-    lines = ["These settings cannot be used:"]
-    for fault in error.errors(include_url=False, include_input=False):
-        name = str(fault["loc"][0]) if fault["loc"] else "settings"
-        what = fault["msg"].removeprefix("Value error, ")
-        lines.append(f"  {name.upper()}: {what}")
-    lines.append("Change or unset them in the environment, and start again.")
-    return "\n".join(lines)
+def _addresses_in(file: Path) -> Mapping[str, str]:
+    """Read lines of NAME='value'; no file is an empty one."""
+    try:
+        lines = file.read_text().splitlines()
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    pairs = [line.partition("=") for line in lines]
+    return {name.strip(): text.strip().strip("'") for name, _, text in pairs}
 
 
 def _is_redis(address: str) -> bool:
@@ -245,10 +225,3 @@ def _is_redis(address: str) -> bool:
     except ValueError:
         # Python's message would repeat the user name and the password.
         return False
-
-
-class _StateDir(BaseSettings):
-    """The one setting that tells where to look for others."""
-
-    model_config = SettingsConfigDict(extra="ignore")
-    state_dir: Path = Path(".local")

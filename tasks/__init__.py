@@ -14,5 +14,7 @@ tasks/errors.py     the errors
 tasks/results.py    where states and data are kept
 tasks/tracing.py    the request's id in every log line that the request causes
 tasks/enqueued.py   when a job was put into its queue
+tasks/lean.py       a worker without what it has no use for
+tasks/sharing.py    what the processes of a worker share
 tasks/work/         three sample jobs
 """

@@ -4,7 +4,7 @@ from celery import signals
 
 from config.logging import configure
 from config.settings import BadSettings, Settings, framework_settings, load
-from tasks import enqueued, job_log, tracing
+from tasks import enqueued, job_log, sharing, tracing
 from tasks.app import App
 
 app = App("expresslane", task_cls="tasks.job:Job")
@@ -13,6 +13,7 @@ app.config_from_object("celeryconfig")
 tracing.connect()
 enqueued.connect()
 job_log.connect(app)
+sharing.connect()
 
 
 def _traces_url() -> str | None:

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ def pytest_configure() -> None:
     must not reach a test.
     """
     names = {
-        *MonitorSettings.model_fields,
+        *(field.name for field in fields(MonitorSettings)),
         "flower_address",
         "database_url",
         "erp_url",

@@ -39,7 +39,9 @@ PEER = Peer(
         "celeryconfig.py: late acknowledgement, claims with a lease, delivery limit, history on; "
         "no events; delay() and delay_many()"
     ),
-    workers=celery_workers("benchmarks.peers.expresslane", prefetch=16, threads=100, prefetch_io=4),
+    workers=celery_workers(
+        "benchmarks.peers.expresslane", "tasks", prefetch=16, threads=100, prefetch_io=4
+    ),
     publish=each(lambda number: job.delay(number=number)),
     publish_many=publish_many,
 )

@@ -1,8 +1,8 @@
 """Celery's command without the plugins of other packages: `python -m benchmarks.peers.launch ...`.
 
 Flower's plugin costs each worker memory and a second of its start, whoever starts it. As
-`python -m tasks` leaves it out, it is left out here on both sides, so that what is compared is the
-worker.
+`python -m tasks` leaves it out, it is left out here for Celery's own workers, so that what is
+compared is the worker.
 """
 
 import importlib

@@ -10,7 +10,12 @@ QUIET = ("-l", "WARNING", "--without-gossip", "--without-mingle", "--without-hea
 
 
 def celery_workers(
-    module: str, prefetch: int = 4, threads: int = 50, prefetch_io: int = 1
+    module: str,
+    program: str = "benchmarks.peers.launch",
+    *,
+    prefetch: int = 4,
+    threads: int = 50,
+    prefetch_io: int = 1,
 ) -> Mapping[str, Commands]:
     """Return the command lines for the app of this module.
 
@@ -19,6 +24,7 @@ def celery_workers(
 
     Args:
         module: where the app is.
+        program: what starts them, a module.
         prefetch: the prefetch multiplier for no-op jobs.
         threads: of each worker for jobs that wait.
         prefetch_io: the prefetch multiplier of those.
@@ -30,7 +36,7 @@ def celery_workers(
     def worker(name: str, pool: str, concurrency: int, multiplier: int = prefetch) -> list[str]:
         return [
             # This project's logging goes by the variable, and Celery's by its option.
-            *("env", "LOG_LEVEL=WARNING", "python", "-m", "benchmarks.peers.launch", "-A", module),
+            *("env", "LOG_LEVEL=WARNING", "python", "-m", program, "-A", module),
             *("worker", "-Q", "default"),
             *("--pool", pool, "--concurrency", str(concurrency), "-n", f"{name}@%h"),
             *("--prefetch-multiplier", str(multiplier), *QUIET),

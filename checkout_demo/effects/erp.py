@@ -9,10 +9,10 @@ from typing import Any, Final, Self, TypedDict
 from urllib.parse import quote
 
 import httpx
-from pydantic import SecretStr
 
 from checkout_demo.effects.errors import ErpUnavailable, OrderRefused
 from config.bound import bound
+from config.secret import SecretStr
 from config.settings import credentials, without_password
 
 # 408 Request Timeout, 425 Too Early, 429 Too Many Requests: the client's turn to come again later.

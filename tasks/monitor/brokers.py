@@ -5,9 +5,9 @@ that it was started for.
 """
 
 from celery import Celery
-from pydantic import SecretStr
 
 from config.monitor import MonitorSettings
+from config.secret import SecretStr
 from config.settings import without_password
 from tasks.app import App
 

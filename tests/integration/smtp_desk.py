@@ -8,10 +8,10 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
-from pydantic import SecretStr
 
 from checkout_demo.effects.receipt import compose
 from config.addresses import SmtpAddress
+from config.secret import SecretStr
 from tests.support.programs import free_port
 
 RIGHT, WRONG = SecretStr("s3cret"), SecretStr("wr0ng")

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from pydantic import SecretStr
 
 from checkout_demo.catalogue import CATALOGUE
 from checkout_demo.effects.erp import ErpClient, Sale
 from checkout_demo.effects.errors import EffectError, ErpUnavailable, OrderRefused
 from config.bound import bind, unbind
+from config.secret import SecretStr
 from tests.integration.sandboxes import ErpProcess
 from tests.support.programs import free_port
 

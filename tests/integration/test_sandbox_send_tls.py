@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from checkout_demo.effects.errors import MailUnavailable
 from checkout_demo.effects.receipt import send
 from config.addresses import SmtpAddress
+from config.secret import SecretStr
 from tests.integration.smtp_desk import RIGHT, WRONG, Desk, receipt, server
 
 

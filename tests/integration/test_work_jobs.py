@@ -10,6 +10,7 @@ import pytest
 from celery import Task
 from celery.result import EagerResult
 
+from config.secret import SecretStr
 from config.settings import Settings
 from tasks.work import data_miner_job as miner
 from tasks.work import email_job as mailer
@@ -34,12 +35,10 @@ def desk() -> Desk:
 def settings(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
     """Give the jobs the mail server, and let them fetch from this machine."""
     with server(desk) as smtp:
-        made = Settings.model_validate(
-            {
-                "smtp_url": f"smtp://127.0.0.1:{smtp.port}",
-                "fetch_private_addresses": True,
-                "state_dir": tmp_path,
-            }
+        made = Settings(
+            smtp_url=SecretStr(f"smtp://127.0.0.1:{smtp.port}"),
+            fetch_private_addresses=True,
+            state_dir=tmp_path,
         )
         for module in (miner, mailer, waiter):
             monkeypatch.setattr(module, "framework_settings", lambda: made)

@@ -4,9 +4,9 @@ from email import message_from_bytes
 from email.message import EmailMessage
 
 import pytest
-from pydantic import SecretStr
 
 from config.addresses import SmtpAddress, smtp_address
+from config.secret import SecretStr
 from tasks.work.errors import MailRefused, MailUnavailable
 from tasks.work.mail import send
 from tests.integration.smtp_desk import RIGHT, Desk, server

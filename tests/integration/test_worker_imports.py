@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +18,12 @@ OTHERS = {
     *("flower", "tornado", "prometheus_client"),
     *("fastapi", "starlette", "uvicorn", "jinja2", "sqlalchemy", "alembic"),
     *("bs4", "soupsieve", "httpx", "httpcore", "aiosmtpd", "checkout_demo"),
+    *("pydantic", "pydantic_core", "pydantic_settings", "dotenv"),
+    *("rich", "pygments", "click_repl", "prompt_toolkit", "wcwidth"),
+    *("opentelemetry", "psutil", "yaml", "sqlite3", "xml", "http", "html", "unittest", "pdb"),
 }
+INSTALLED = ["click_repl", "pygments", "rich", "opentelemetry", "psutil", "yaml"]
+"""Of those, what is left out at the start for the libraries alone that would have loaded it."""
 
 CONFIG = f"""
 from pathlib import Path
@@ -25,28 +32,65 @@ imports = ("lean",)
 """
 
 LEAN = """
-import sys
+import gc, importlib, sys
 from tasks.celery import app
 
 @app.task(name="lean.modules")
 def modules():
     return sorted({name.partition(".")[0] for name in sys.modules})
+
+@app.task(name="lean.load")
+def load(names):
+    return [bool(importlib.import_module(name).__spec__) for name in names]
+
+@app.task(name="lean.frozen")
+def frozen():
+    return gc.get_freeze_count()
 """
 
 
-def test_a_worker_of_a_users_own_jobs_loads_nothing_that_they_do_not_need(
-    valkey: Valkey, tmp_path: Path
-) -> None:
-    (tmp_path / "celeryconfig.py").write_text(CONFIG)
-    (tmp_path / "lean.py").write_text(LEAN)
-    argv = ["tasks", "worker", "-Q", QUEUE, "--pool", "solo", "-n", "lean@%h"]
-    env = {"BROKER_URL": valkey.url, "PYTHONPATH": str(tmp_path)}
-    log = tmp_path / "worker.log"
-    with Program.python(*argv, log=log, env=env, cwd=tmp_path) as worker:
-        worker.wait_until_printed(" ready.")
-        loaded = set(app.send_task("lean.modules", queue=QUEUE).get(timeout=30))
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("lean")
+    (made / "celeryconfig.py").write_text(CONFIG)
+    (made / "lean.py").write_text(LEAN)
+    return made
+
+
+@pytest.fixture(scope="module", params=["solo", "prefork"])
+def worker(request: pytest.FixtureRequest, valkey: Valkey, directory: Path) -> Iterator[None]:
+    argv = ["tasks", "worker", "-Q", QUEUE, "--pool", request.param, "-c", "1", "-n", "lean@%h"]
+    env = {"BROKER_URL": valkey.url, "PYTHONPATH": str(directory)}
+    with Program.python(
+        *argv, log=directory / f"{request.param}.log", env=env, cwd=directory
+    ) as running:
+        running.wait_until_printed(" ready.")
+        yield
+
+
+def ran(name: str, *args: object) -> Any:  # noqa: ANN401 (what the job returns)
+    return app.send_task(f"lean.{name}", args, queue=QUEUE).get(timeout=30)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_worker_of_a_users_own_jobs_loads_nothing_that_they_do_not_need() -> None:
+    loaded = set(ran("modules"))
     assert {"tasks", "celery", "lean"} <= loaded
     assert loaded & OTHERS == set()
+    # A job that does need it has it. (After the look above: it stays in the process.)
+    assert ran("load", INSTALLED) == [True] * len(INSTALLED)
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_was_loaded_at_the_start_is_left_out_of_garbage_collection() -> None:
+    assert ran("frozen") > 10_000
+
+
+def test_another_app_can_be_named_in_the_light_way_too() -> None:
+    argv = [sys.executable, "-m", "tasks", "-A", "no_such_app", "worker"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert "no_such_app" in done.stderr
 
 
 @pytest.mark.parametrize("command", ["flower", "failed", "quarantine", "outbox", "ready"])

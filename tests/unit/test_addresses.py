@@ -1,9 +1,9 @@
 """Addresses of mail servers and of people, as the settings write them."""
 
 import pytest
-from pydantic import SecretStr
 
 from config.addresses import SmtpAddress, mailbox, smtp_address
+from config.secret import SecretStr
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,21 @@
 import logging
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from checkout_demo.settings import StoreSettings, http_url, public_url, store_settings
 from config.addresses import SmtpAddress
+from config.secret import SecretStr
 from config.settings import ADDRESSES_FILE, BadSettings, load
 
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    for name in StoreSettings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for field in fields(StoreSettings):
+        monkeypatch.delenv(field.name.upper(), raising=False)
     monkeypatch.setenv("STATE_DIR", str(tmp_path))
     store_settings.cache_clear()
     yield
@@ -143,7 +144,7 @@ def test_no_password_is_shown_by_a_repr_or_in_a_log(
         SMTP_URL="smtp://u:hunter2@mail",
     )
     logging.getLogger("test").warning("%s %r %s %r", found, found, found.erp, found.smtp)
-    assert "hunter2" not in caplog.text + found.model_dump_json()
+    assert "hunter2" not in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 import logging
 import socket
 from collections.abc import Callable
+from typing import Literal
 
 import pytest
 
@@ -143,7 +144,9 @@ def test_positional_arguments_go_by_the_names_in_the_code() -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-def test_no_log_line_shows_a_secret(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_log_line_shows_a_secret(
+    form: Literal["json", "console"], capsys: pytest.CaptureFixture[str]
+) -> None:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     try:

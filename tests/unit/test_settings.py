@@ -1,11 +1,12 @@
 """Settings: typed, and honest about all that is wrong with them."""
 
+from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 
 from config.addresses import SmtpAddress
+from config.secret import SecretStr
 from config.settings import (
     ADDRESSES_FILE,
     BadSettings,
@@ -17,8 +18,8 @@ from config.settings import (
 
 
 def test_every_setting_has_a_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
+    for field in fields(Settings):
+        monkeypatch.delenv(field.name.upper(), raising=False)
     # A demo that runs in this checkout must not be found.
     monkeypatch.chdir(tmp_path)
     assert load(Settings).broker_url.get_secret_value() == "redis://127.0.0.1:6379/0"
@@ -76,11 +77,11 @@ def test_the_mail_server_is_read_from_its_url(monkeypatch: pytest.MonkeyPatch) -
     found = load(Settings)
     password = SecretStr("s3cret")
     assert found.smtp == SmtpAddress("mail.example.com", 465, "tls", "u", password)
-    assert "s3cret" not in f"{found!r} {found.smtp!r} {found.model_dump_json()}"
+    assert "s3cret" not in f"{found!r} {found.smtp!r}"
 
 
 def test_settings_cannot_be_changed() -> None:
-    with pytest.raises(ValueError, match="frozen"):
+    with pytest.raises(FrozenInstanceError):
         load(Settings).log_level = "DEBUG"  # type: ignore[misc] # which is the point
 
 
