@@ -9,7 +9,7 @@ import atexit
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from queue import Empty
 from threading import Lock
 from time import monotonic, time
@@ -25,8 +25,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from tasks.broker import scripts
+from tasks.broker.claims import BrokenQueue, Claim, Source, Sources
 from tasks.broker.envelope import Message, read
-from tasks.broker.holdings import BrokenQueue, Claim, Holdings, Keys, Source
+from tasks.broker.holdings import Asked, Holdings, Keys
 from tasks.broker.leases import LeaseKeeper
 from tasks.broker.qos import QoS
 from tasks.broker.wire import Wire, server_of
@@ -38,6 +39,9 @@ CONNECTION_LOST = (redis.RedisError, OSError, OperationalError)
 
 ACKNOWLEDGE_SECONDS = 0.005
 """How long an acknowledgement waits for the next claim, where that is put off."""
+
+MOST_ORDERS = 100
+"""Orders of queues that are kept as a claim needs them. Where queues take turns, each is one."""
 
 REPORT_SECONDS = 60.0
 """How often a queue whose key is no list is reported, while it is."""
@@ -102,6 +106,7 @@ class ClaimingChannel(kombu_redis.Channel):
         self.fast_path: FastPath | None = None
         """What takes jobs before kombu delivers their messages."""
         self._is_fast = False
+        self._known_sources: dict[tuple[str, ...], Sources] = {}
         self._waits_for_bell = False
         self.turns_at_once = False
         """Whether the loop takes its next turn without waiting."""
@@ -263,7 +268,7 @@ class ClaimingChannel(kombu_redis.Channel):
         """Take one message, claimed like every other; None if there is none."""
         if no_ack:
             return super().basic_get(queue, no_ack=no_ack, **kwargs)
-        for claim in self.holdings.claim(self._sources([queue]), 1):
+        for claim in self.holdings.claim(self._sources((queue,)), 1):
             if isinstance(claim, Claim):
                 self._keep_leases()
                 message = self.Message(read(claim), channel=self)
@@ -273,12 +278,21 @@ class ClaimingChannel(kombu_redis.Channel):
 
     def claim(self) -> int:
         """Claim what there is room for, deliver it, and return how many messages came."""
+        asked = self._ask()
+        return self._deliver_claims(asked) if asked is not None else 0
+
+    def _ask(self) -> Asked | None:
+        """Send a claim for what there is room for; None if there is none."""
         queues = self._queue_cycle.consume(len(self.active_queues))
         room = self.qos.room()
         most = self.claim_batch if room is None else min(self.claim_batch, room)
         if not queues or most <= 0:
-            return 0
-        found = self.holdings.claim(self._sources(queues), most)
+            return None
+        return self.holdings.ask(self._sources(tuple(queues)), most)
+
+    def _deliver_claims(self, asked: Asked) -> int:
+        """Deliver what was claimed, and return how many messages that were."""
+        found = asked.take()
         self._is_fast = bool(found) and self.fast_path is not None and self.fast_path.is_open()
         try:
             for claim in found:
@@ -293,7 +307,7 @@ class ClaimingChannel(kombu_redis.Channel):
             raise
         self._finish_fast_path()
         claimed = sum(isinstance(claim, Claim) for claim in found)
-        self._may_be_more = claimed == most
+        self._may_be_more = claimed == asked.most
         if claimed:
             self._end_wait()
         return claimed
@@ -302,12 +316,19 @@ class ClaimingChannel(kombu_redis.Channel):
         if self._is_fast and self.fast_path is not None:
             self.fast_path.finish(runs=runs)
 
-    def _sources(self, queues: list[str]) -> list[Source]:
-        return [
-            Source(queue, self.list_key(queue, priority), priority)
-            for priority in self.priority_steps
-            for queue in queues
-        ]
+    def _sources(self, queues: tuple[str, ...]) -> Sources:
+        found = self._known_sources.get(queues)
+        if found is None:
+            if len(self._known_sources) >= MOST_ORDERS:
+                self._known_sources.clear()
+            found = self._known_sources[queues] = Sources(
+                [
+                    Source(queue, self.list_key(queue, priority), priority)
+                    for priority in self.priority_steps
+                    for queue in queues
+                ]
+            )
+        return found
 
     def _deliver_claim(self, claim: Claim) -> None:
         try:
@@ -385,15 +406,22 @@ class ClaimingChannel(kombu_redis.Channel):
         if not self._waits_for_bell:
             return super()._brpop_read(**options)
         self._waits_for_bell = False
+        asked: Asked | None = None
         try:
+            # Before the bell's answer is read, which takes as long as the server needs for this.
+            asked = self._ask()
             self.client.connection.read_response()
-        except self.connection_errors:
+        except BaseException:
+            # Else what is still to come would be taken for the answer to the next wait.
             self.client.connection.disconnect()
+            if asked is not None:
+                with suppress(*CONNECTION_LOST):  # then the lease keeper puts it back
+                    asked.put_back()
             raise
         finally:
             self._in_poll = None
             self._flush_brpop_reauth()
-        if self.claim():
+        if asked is not None and self._deliver_claims(asked):
             return True
         # Somebody was faster, or it is only time to look again.
         raise Empty

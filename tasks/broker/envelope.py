@@ -7,7 +7,7 @@ import msgspec
 from kombu.transport import virtual
 from kombu.utils.json import loads
 
-from tasks.broker.holdings import Claim
+from tasks.broker.claims import Claim
 
 _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 

@@ -8,18 +8,18 @@ import json
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from threading import Lock
 from time import monotonic
-from typing import NamedTuple
 from uuid import uuid4
 from weakref import WeakSet
 
 import redis
 
 from tasks.broker import scripts
-from tasks.broker.wire import Text, Wire
+from tasks.broker.claims import BrokenQueue, Claim, Sources
+from tasks.broker.wire import Text, Wire, Words
 
 _logger = logging.getLogger("tasks.broker")
 
@@ -52,40 +52,12 @@ class Keys:
     """What stands between a queue's name and a priority in the name of a list."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One list that is claimed from: a queue at one priority."""
-
-    queue: str
-    key: str
-    priority: int
-
-
-class Claim(NamedTuple):
-    """One message that this process holds."""
-
-    tag: str
-    queue: str
-    deaths: int
-    """How many earlier claims of this message ended with their worker."""
-    message: bytes
-
-
 @dataclass
 class Loose:
     """Tags that may stand on record for us, and that nobody works on."""
 
     tags: list[str]
     looks: int = 0
-
-
-@dataclass(frozen=True)
-class BrokenQueue:
-    """A queue whose key is not a list. Nothing was taken from it."""
-
-    queue: str
-    key: str
-    error: str
 
 
 class Holdings:
@@ -117,6 +89,7 @@ class Holdings:
         self._lock = Lock()
         """Held while the wire is used."""
         self._wire = Wire(client.connection_pool)
+        self._keys_to_claim = Words.of([*self._claim_keys(), keys.paused])
         script = client.register_script
         self._give_back = script(scripts.GIVE_BACK)
         self._renew = script(scripts.RENEW)
@@ -132,15 +105,42 @@ class Holdings:
         """Tell whether anything is held, or anybody consumes or wants to be called."""
         return bool(self.tags or self._loose or self.on_renewal or len(self.consumers))
 
-    def claim(self, sources: Sequence[Source], most: int) -> list[Claim | BrokenQueue]:
+    def claim(self, sources: Sources, most: int) -> list[Claim | BrokenQueue]:
         """Take up to `most` messages off the lists, the first list first, and hold them.
 
         What was acknowledged since the last call goes along in the same step.
         """
-        with self._lock:
+        return self.ask(sources, most).take()
+
+    def ask(self, sources: Sources, most: int) -> "Asked":
+        """Begin to do as `claim`; what it returns is to be taken next, by the same thread."""
+        self._lock.acquire()
+        try:
             finished = self._collected()
-            answer = self._call_claim(sources, most, finished)
-        found = [_read(row, sources) for row in answer]
+            asked = Asked(self, sources, most, finished, self._number)
+            # Before it is sent: if its answer is lost, its tags are taken all the same. A later
+            # claim under one of them would overwrite what the first has put on record.
+            self._number += most
+            try:
+                self._wire.ask(_CLAIM, *self._words_of(asked))
+            except redis.RedisError as error:
+                self._is_lost(asked, error)
+                raise
+        except BaseException:
+            self._lock.release()
+            raise
+        return asked
+
+    def take(self, asked: "Asked") -> list[Claim | BrokenQueue]:
+        """Wait for the answer, and hold what was claimed."""
+        try:
+            answer = self._wire.answer()
+        except redis.RedisError as error:
+            self._is_lost(asked, error)
+            raise
+        finally:
+            self._lock.release()
+        found = [asked.sources.read(row) for row in answer]
         for claim in found:
             if isinstance(claim, Claim):
                 self.tags[claim.tag] = claim.message if claim.deaths else None
@@ -327,34 +327,44 @@ class Holdings:
             raise
         return found
 
-    def _call_claim(
-        self, sources: Sequence[Source], most: int, finished: list[str]
-    ) -> list[list[bytes]]:
-        first = self._number
-        # Before it is sent: if its answer is lost, its tags are taken all the same. A later claim
-        # under one of them would overwrite what the first has put on record.
-        self._number += most
-        names = [part for s in sources for part in (s.priority, json.dumps(s.queue))]
-        arguments = [most, self._prefix, first, len(finished), *finished, *names]
-        try:
-            keys = [*self._claim_keys(), self.keys.paused, *(s.key for s in sources)]
-            return list(self._wire.run(_CLAIM, keys, arguments))
-        except redis.RedisError as error:
-            self._acknowledged.extendleft(reversed(finished))
-            if not isinstance(error, redis.ResponseError):
-                numbers = range(first + 1, first + most + 1)
-                priorities = sorted({source.priority for source in sources})
-                tags = [f"{self._prefix}{n}.{priority}" for n in numbers for priority in priorities]
-                self._loose.append(Loose(tags))
-            raise
+    def _words_of(self, asked: "Asked") -> tuple[Words, Words]:
+        finished = asked.finished
+        head = Words.of([asked.most, self._prefix, asked.first, len(finished), *finished])
+        sources = asked.sources
+        return Words.together([self._keys_to_claim, sources.keys]), Words.together(
+            [head, sources.names]
+        )
+
+    def _is_lost(self, asked: "Asked", error: redis.RedisError) -> None:
+        """Note that a claim was not answered, or refused."""
+        self._acknowledged.extendleft(reversed(asked.finished))
+        if not isinstance(error, redis.ResponseError):
+            numbers = range(asked.first + 1, asked.first + asked.most + 1)
+            priorities = asked.sources.priorities
+            tags = [f"{self._prefix}{n}.{priority}" for n in numbers for priority in priorities]
+            self._loose.append(Loose(tags))
 
     def _claim_keys(self) -> list[str]:
         return [self.keys.unacked, self.keys.index, self.keys.deaths]
 
 
-def _read(row: list[bytes], sources: Sequence[Source]) -> Claim | BrokenQueue:
-    tag, number, deaths, message = row
-    source = sources[int(number) - 1]
-    if not tag:
-        return BrokenQueue(source.queue, source.key, message.decode(errors="replace"))
-    return Claim(tag.decode(), source.queue, int(deaths), message)
+@dataclass(frozen=True)
+class Asked:
+    """A claim that was sent, and whose answer is to come."""
+
+    holdings: Holdings
+    sources: Sources
+    most: int
+    finished: list[str]
+    """The acknowledgements that went along."""
+    first: int
+    """The number before that of its first tag."""
+
+    def take(self) -> list[Claim | BrokenQueue]:
+        """Wait for the answer, hold what was claimed, and return it."""
+        return self.holdings.take(self)
+
+    def put_back(self) -> None:
+        """Wait for the answer, and put back what was claimed."""
+        found = self.take()
+        self.holdings.give_back([claim.tag for claim in found if isinstance(claim, Claim)])

@@ -11,8 +11,8 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker.request import create_request_cls
 
 from tasks.broker.channel import ClaimingChannel
+from tasks.broker.claims import Claim
 from tasks.broker.envelope import read
-from tasks.broker.holdings import Claim
 from tasks.replay import FIELD, Replay
 from tasks.results import CLAIMED_AT
 from tasks.worker import Consumer, Request

@@ -10,7 +10,7 @@ from celery.worker import state
 
 from tasks import tracing
 from tasks.broker.channel import ClaimingChannel
-from tasks.broker.holdings import Claim
+from tasks.broker.claims import Claim
 from tasks.events import EventDispatcher
 from tasks.fastpath import conditions
 from tasks.fastpath.celerys_way import Celerys

@@ -14,7 +14,7 @@ from celery.worker import state
 
 from tasks import recording, tracing
 from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel
-from tasks.broker.holdings import Claim
+from tasks.broker.claims import Claim
 from tasks.enqueued import waiting_since
 from tasks.failed.message import OUTBOX
 from tasks.fastpath.celerys_way import Celerys, Shown

@@ -22,7 +22,8 @@ from sqlalchemy.orm import Session
 
 from tasks import failures, outbox, scheduler
 from tasks.broker.access import server_of
-from tasks.broker.holdings import Claim, Holdings, Source
+from tasks.broker.claims import Claim, Source, Sources
+from tasks.broker.holdings import Holdings
 from tasks.celery import app
 from tasks.errors import ExpresslaneError, NoSuchFailedJob
 from tasks.job import Job
@@ -166,7 +167,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def claim(self) -> None:
         """Have a worker that takes a job, and does nothing yet."""
         holdings = Holdings(self.server.client, self.server.keys)
-        found = holdings.claim([Source(QUEUE, self.server.queue_key(QUEUE), 0)], 1)
+        found = holdings.claim(Sources([Source(QUEUE, self.server.queue_key(QUEUE), 0)]), 1)
         self.workers += [Worker(holdings, claim) for claim in found if isinstance(claim, Claim)]
 
     @rule(behaviour=RUNS, which=WHICH, dies=st.booleans())

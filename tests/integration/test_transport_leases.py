@@ -10,7 +10,8 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.broker.holdings import Claim, Holdings, Keys, Source
+from tasks.broker.claims import Claim, Source, Sources
+from tasks.broker.holdings import Holdings, Keys
 from tests.support.servers import MANY_DATABASES, Party, client_of, fresh_database
 from tests.support.valkey import Valkey
 from tests.support.waiting import wait_for
@@ -47,7 +48,7 @@ def holder(url: str) -> Holdings:
 
 
 def claim(holdings: Holdings, queue: str, most: int = 100) -> list[Claim]:
-    found = holdings.claim([Source(queue, queue, 0)], most)
+    found = holdings.claim(Sources([Source(queue, queue, 0)]), most)
     return [one for one in found if isinstance(one, Claim)]
 
 
@@ -143,7 +144,7 @@ def test_every_key_of_a_full_cycle_carries_the_prefix(url: str) -> None:
     options: dict[str, Any] = {"global_keyprefix": prefix, "lease": 1.0}
     with Party(url, **options) as producer:
         producer.publish("q", 1, 2)
-    claims = dead.claim([Source("q", "shop:q", 0)], 1)
+    claims = dead.claim(Sources([Source("q", "shop:q", 0)]), 1)
     assert len(claims) == 1
     client.lpush("shop:q", b"\xff garbage")
     with Party(url, "q", **options) as party:
@@ -233,14 +234,14 @@ def test_a_claim_whose_answer_is_cut_off_shares_no_tag_with_the_next_one(
 ) -> None:
     held = holder(url)
     held.client.lpush("q", *range(4))
-    really = held._wire.run
+    really = held._wire.answer
 
-    def cut_off(*args: Any) -> None:
-        really(*args)
+    def cut_off() -> None:
+        really()
         raise redis.ConnectionError
 
     with monkeypatch.context() as cut:
-        cut.setattr(held._wire, "run", cut_off)
+        cut.setattr(held._wire, "answer", cut_off)
         with pytest.raises(redis.ConnectionError):
             claim(held, "q", 2)
     assert [one.message for one in claim(held, "q", 2)] == [b"2", b"3"]
