@@ -10,8 +10,8 @@ from tests.support.programs import Program
 ERP_MS = 500
 MAIL_MS = 300
 
-WORKER = ("-Q", "high,default,low", "--pool", "threads", "--concurrency", "50")
-"""Mail and HTTP are waiting for the most part: docs/running-workers.md says threads."""
+WORKER = ("-Q", "high,default,low", "--pool", "threads", "--concurrency", "20")
+"""As the store's own, in `Procfile`. Mail and HTTP are waiting for the most part."""
 
 
 class Shop(World):

@@ -30,8 +30,8 @@ WEB_BUSY_SECONDS = 0.7
 
 _BEGIN = "sqlite_begin"
 
-# The web server runs 40 threads, beside them one publishes jobs; none should wait for another
-# one's connection.
+# The web server runs 40 threads, beside them one publishes jobs; a worker runs 20, and each of its
+# jobs holds one connection for its claim and needs another. None should wait for another one's.
 _POOL: Mapping[str, int] = {"pool_size": 10, "max_overflow": 40}
 
 _ON_CONNECT = (

@@ -7,6 +7,7 @@ leaves the job to another one, which does the effect again, with the same key: s
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from checkout_demo.database import hold_outbox, store_database
 from checkout_demo.effects.errors import MayPass
@@ -30,8 +31,9 @@ _RETRIES = 1500
 _PATIENT: dict[str, Any] = {
     "base": Job,
     "bind": True,
-    # A database that is locked or away fails before the effect; it may pass as well.
-    "autoretry_for": (MayPass, OperationalError),
+    # A database that is locked or away fails before the effect, and so does a worker whose
+    # connections are all in use; they may pass as well.
+    "autoretry_for": (MayPass, OperationalError, PoolTimeout),
     "max_retries": _RETRIES,
     "retry_backoff_max": _LONGEST_WAIT,
 }

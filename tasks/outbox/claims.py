@@ -15,6 +15,7 @@ from time import monotonic, sleep
 from kombu.utils.json import dumps
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from tasks.outbox import database, rows
@@ -53,6 +54,9 @@ def raising_away() -> Iterator[None]:
         yield
     except _AWAY as error:
         raise OutboxAway(str(error.orig)) from error.orig
+    except PoolTimeout as error:
+        # All of this process's connections are in use: each job holds one for as long as it runs.
+        raise OutboxAway(str(error)) from error
 
 
 @dataclass
