@@ -80,8 +80,9 @@ class Pattern:
         self.until = monotonic() + FRESH_SECONDS
         self.event = event
         """How its events are told; None if they are not."""
-        self._message = Template(message)
-        self._embed = dumps(draft.embed)
+        self.message = Template.of(message)
+        self.embed = dumps(draft.embed)
+        """The third part of a body."""
 
     def event_of(self, call: Call) -> dict[str, Any] | None:
         """Return what an event about the job says, apart from its queue."""
@@ -105,7 +106,7 @@ class Pattern:
 
         """
         return (
-            f"[{dumps(args) if args else '[]'}, {dumps(kwargs) if kwargs else '{}'}, {self._embed}]"
+            f"[{dumps(args) if args else '[]'}, {dumps(kwargs) if kwargs else '{}'}, {self.embed}]"
         )
 
     def values_of(self, call: Call, headers: Mapping[str, Any]) -> dict[str, str]:
@@ -137,11 +138,26 @@ class Pattern:
         """
         values["body"] = as_base64(body)
         values["delivery_tag"] = f'"{new_tag()}"'
-        message = self._message.fill(values)
+        message = self.message.fill(values)
         if self.event is None:
             return message, ""
         values["clock"], values["timestamp"] = str(clock.forward()), repr(time())
         return message, self.event.body.fill(values)
+
+
+UNQUOTED = ("id", "kwargsrepr", "delivery_tag", "body")
+"""What is put into the messages of jobs of nobody else without their quotes."""
+
+
+def of_nobody_else(reply_to: str) -> dict[str, Sequence[str]]:
+    """Return what is known of messages that one thread sends while it runs no job itself."""
+    quoted: dict[str, Sequence[str]] = {name: ('"', name, '"') for name in UNQUOTED}
+    return {
+        **quoted,
+        "root_id": quoted["id"],
+        "parent_id": ("null",),
+        "reply_to": (quote(reply_to),),
+    }
 
 
 def as_more(headers: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from redis.client import PubSub
 from config import logging as log_fields
 from config.masking import Masking
 from tasks.amqp import short_repr
+from tasks.bulk import delay_many
 from tasks.celery import app
 from tasks.tracing import HEADER
 from tests.support import jobs
@@ -120,6 +121,15 @@ def alike(message: bytes) -> str:
 
 
 @pytest.fixture
+def hearer(server: Valkey) -> Iterator[PubSub]:
+    """What hears of all events."""
+    with server.client.pubsub(ignore_subscribe_messages=True) as found:  # type: ignore[no-untyped-call] # redis-py's
+        found.psubscribe("/0.celeryev/task.*")
+        assert found.get_message(timeout=10) is None
+        yield found
+
+
+@pytest.fixture
 def listener(server: Valkey) -> Iterator[PubSub]:
     with server.client.pubsub(ignore_subscribe_messages=True) as found:  # type: ignore[no-untyped-call] # redis-py's
         found.subscribe("/0.celeryev/task.sent")
@@ -177,6 +187,66 @@ def test_each_message_is_the_one_that_celery_would_have_sent(
         jobs.add.typing = True
     assert first == expected
     assert later == expected
+
+
+def waiting(server: Valkey) -> list[bytes]:
+    """Return the messages in the queue."""
+    found: Any = server.client.lrange(QUEUE, 0, -1)
+    return list(found)
+
+
+simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ 0", max_size=8)
+named = ["first", "second", "x", "password", "a: b", "it's"]
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    st.sampled_from([["first"], ["second", "first"], named, []]).flatmap(
+        lambda names: st.lists(
+            st.fixed_dictionaries(dict.fromkeys(names, simple | texts))
+            | st.fixed_dictionaries(dict.fromkeys(names, simple), optional={"y": values})
+            | st.fixed_dictionaries(dict.fromkeys(names, st.text("a", max_size=1_200))),
+            min_size=1,
+            max_size=5,
+        )
+    )
+)
+def test_those_that_are_sent_together_are_as_if_each_were_sent_alone(
+    server: Valkey, hearer: PubSub, rows: list[dict[str, Any]]
+) -> None:
+    def events() -> list[str]:
+        found = []
+        # The server has published before it answered.
+        while message := hearer.get_message(timeout=0.01):
+            body = json.loads(base64.b64decode(json.loads(message["data"])["body"]))
+            found += body if isinstance(body, list) else [body]
+        for event in found:
+            del event["clock"], event["timestamp"]
+        return list(map(json.dumps, found))
+
+    jobs.add.typing = False
+    try:
+        # Both ways have then sent one.
+        delay_many(jobs.add, rows[:1], queue=QUEUE)
+        jobs.add.apply_async((), {}, queue=QUEUE)
+        server.client.delete(QUEUE)
+        events()
+        ids = delay_many(jobs.add, rows, queue=QUEUE)
+        together = list(map(alike, waiting(server)))
+        told_together = events()
+        server.client.delete(QUEUE)
+        for row, job_id in zip(rows, ids, strict=True):
+            jobs.add.apply_async((), row, task_id=job_id, queue=QUEUE)
+    finally:
+        jobs.add.typing = True
+    assert together == list(map(alike, waiting(server)))
+    assert told_together == events()
+    assert all(server.client.exists(f"celery-task-meta-{job_id}") for job_id in ids)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)
