@@ -34,7 +34,15 @@ _decimal: Callable[[int], bytes] = b"%d".__mod__
 
 _Column: TypeAlias = "Sequence[bytes] | repeat[bytes]"
 
-_IN_TAGS: dict[str, Sequence[str]] = {"delivery_tag": ('"', "tags", "", "tag", '"')}
+_ID = ('"', "id", '"')
+_UNQUOTED: Mapping[str, Sequence[str]] = {
+    "id": _ID,
+    "root_id": _ID,
+    "kwargsrepr": ('"', "kwargsrepr", '"'),
+    "body": ('"', "body", '"'),
+    "delivery_tag": ('"', "tags", "", "tag", '"'),
+}
+"""The columns have values without their quotes."""
 
 
 class BadRow(Exception):
@@ -200,7 +208,7 @@ class _Common:
         """Characters that are shown of a job's data."""
         self.levels = levels
         """How many values inside of others are shown."""
-        known = {**of_nobody_else(reply_to), "argsrepr": (quote("()"),), **_IN_TAGS}
+        known = {**of_nobody_else(reply_to), "argsrepr": (quote("()"),), **_UNQUOTED}
         message = pattern.message.narrowed(known)
         first, *pieces, last = message.pieces
         self._message_size = message.size

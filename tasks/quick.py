@@ -7,6 +7,7 @@ same, and so are signals, results and the trail of a job that sends others.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from threading import local
 from typing import Any
 
 from celery import signals
@@ -21,6 +22,7 @@ from tasks.broker.uuids import new_id
 from tasks.envelopes import refuse_envelopes
 from tasks.prepared import Prepared, running_task
 from tasks.results import JobResults
+from tasks.straight import Straight
 
 Args = Sequence[Any] | None
 Kwargs = Mapping[str, Any] | None
@@ -32,6 +34,7 @@ class Quick:
     def __init__(self, app: Any) -> None:  # noqa: ANN401 (Celery's types leave half of an app out)
         self.app = app
         self._prepared: Prepared | None = None
+        self._of_thread = local()
 
     @property
     def prepared(self) -> Prepared:
@@ -70,14 +73,21 @@ class Quick:
 
         """
         prepared = self.prepared
-        plain = prepared.plain_call_of(task)
-        pattern = prepared.pattern_of(plain.kind) if plain else None
-        if plain is None or pattern is None or not self._may_use(prepared, args, kwargs):
-            return None
-        if not self._is_possible(prepared):
+        if not self._is_possible(prepared) or not self._may_use(prepared, args, kwargs):
             return None
         soft, hard = task.soft_time_limit, task.time_limit
         if soft and hard and soft > hard:
+            return None
+        straight = self._straight(prepared, task) if task_id is None else None
+        if straight is not None:
+            if task.typing:
+                task.__header__(*(args or ()), **(kwargs or {}))
+            sent = straight.send(args or (), kwargs or {}, self.app.backend)
+            if sent is not None:
+                return sent
+        plain = prepared.plain_call_of(task)
+        pattern = prepared.pattern_of(plain.kind) if plain else None
+        if plain is None or pattern is None:
             return None
         if task.typing:
             task.__header__(*(args or ()), **(kwargs or {}))
@@ -87,6 +97,23 @@ class Quick:
             refuse_envelopes(kwargs, task.name)
         options = plain.options if task_id is None else {**plain.options, "task_id": task_id}
         return self._send_by(prepared, pattern, task.name, args, kwargs, options, self.at_once)
+
+    def _straight(self, prepared: Prepared, task: Any) -> Straight | None:  # noqa: ANN401 (see above)
+        """Return what sends the task's calls from this thread; None if they go another way."""
+        known: dict[Any, Straight] = self._of_thread.__dict__
+        found = known.get(task)
+        if found is not None and found.is_of(prepared):
+            return found
+        known.pop(task, None)
+        plain = prepared.plain_call_of(task)
+        pattern = prepared.pattern_of(plain.kind) if plain else None
+        if plain is None or pattern is None or prepared.inherits_priority:
+            return None
+        made = Straight(self.app, task, prepared, plain, pattern, self.at_once)
+        if not made.is_of(prepared):
+            return None
+        known[task] = made
+        return made
 
     def send(
         self,

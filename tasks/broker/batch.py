@@ -29,11 +29,16 @@ class AtOnce:
         self.app = app
         # To look it up in the app takes as long as all of the rest.
         self._amqp: Any = app.amqp
-        self._acquire_timeout = acquire_timeout
+        self.acquire_timeout = acquire_timeout
+
+    @property
+    def pool(self) -> Any:  # noqa: ANN401 (kombu's)
+        """Where connections are taken from."""
+        return self._amqp.producer_pool.connections
 
     def connection(self) -> AbstractContextManager[Any]:
         """Return a context with a channel. Entering it raises as `Taken` does."""
-        return Taken(self._amqp.producer_pool.connections, self._acquire_timeout)
+        return Taken(self.pool, self.acquire_timeout)
 
     def put(
         self,
@@ -198,12 +203,22 @@ def _marking(
     if not channel.shares_server_with(backend):
         backend.mark(marked())
         return None, None
+    ask(backend.circuit)
+    return backend.circuit, backend.marks
+
+
+def ask(circuit: Circuit) -> None:
+    """Let a job be sent whose mark goes to this circuit's server.
+
+    Raises:
+        Unreachable: when that was away a moment ago.
+
+    """
     try:
-        backend.circuit.check()
+        circuit.check()
     except CircuitOpen as error:
         advice = "the job was not queued; schedule it again later"
         raise Unreachable(str(error), advice) from error
-    return backend.circuit, backend.marks
 
 
 def _noted(circuit: Circuit | None, act: Callable[[], None]) -> None:

@@ -145,19 +145,9 @@ class Pattern:
         return message, self.event.body.fill(values)
 
 
-UNQUOTED = ("id", "kwargsrepr", "delivery_tag", "body")
-"""What is put into the messages of jobs of nobody else without their quotes."""
-
-
 def of_nobody_else(reply_to: str) -> dict[str, Sequence[str]]:
     """Return what is known of messages that one thread sends while it runs no job itself."""
-    quoted: dict[str, Sequence[str]] = {name: ('"', name, '"') for name in UNQUOTED}
-    return {
-        **quoted,
-        "root_id": quoted["id"],
-        "parent_id": ("null",),
-        "reply_to": (quote(reply_to),),
-    }
+    return {"root_id": ("", "id", ""), "parent_id": ("null",), "reply_to": (quote(reply_to),)}
 
 
 def as_more(headers: Mapping[str, Any]) -> str:

@@ -66,16 +66,18 @@ for from = {PUBLISHED_FROM}, last, 1000 do
 end
 if keys > 0 or uuids ~= '' then
   local clock = call('TIME')
-  local before, prefix = ARGV[3], ARGV[6]
-  local after = ARGV[4] .. string.format('%d.%06d', clock[1], clock[2]) .. ARGV[5]
-  -- Given as a moment, the server need not compute it for each.
-  local till = string.format('%d%03d', clock[1] + ARGV[2], clock[2] / 1000)
+  local before, prefix, unit, till = ARGV[3], ARGV[6], 'EX', ARGV[2]
+  local after = ARGV[4] .. clock[1] .. '.' .. string.sub(1000000 + clock[2], 2) .. ARGV[5]
+  if #uuids > 36 then
+    -- Given as a moment, the server need not compute it for each.
+    unit, till = 'PXAT', string.format('%d%03d', clock[1] + till, clock[2] / 1000)
+  end
   for at = 1, #uuids, 36 do
     local id = string.sub(uuids, at, at + 35)
-    call('SET', prefix .. id, before .. '"' .. id .. '"' .. after, 'PXAT', till, 'NX')
+    call('SET', prefix .. id, before .. '"' .. id .. '"' .. after, unit, till, 'NX')
   end
   for key = 1, keys do
-    call('SET', KEYS[key + 2], before .. ARGV[last + key] .. after, 'PXAT', till, 'NX')
+    call('SET', KEYS[key + 2], before .. ARGV[last + key] .. after, unit, till, 'NX')
   end
 end
 -- Behind a longer queue nobody waits: whoever is free claims without being woken.

@@ -189,10 +189,64 @@ def test_each_message_is_the_one_that_celery_would_have_sent(
     assert later == expected
 
 
-def waiting(server: Valkey) -> list[bytes]:
+def waiting(server: Valkey, queue: str = QUEUE) -> list[bytes]:
     """Return the messages in the queue."""
-    found: Any = server.client.lrange(QUEUE, 0, -1)
+    found: Any = server.client.lrange(queue, 0, -1)
     return list(found)
+
+
+def mark_of(server: Valkey, job_id: str) -> tuple[str, bool]:
+    """Return what is stored of the job, and whether that is kept for some days."""
+    key = f"celery-task-meta-{job_id}"
+    found: Any = server.client.get(key)
+    left: Any = server.client.ttl(key)
+    return re.sub(r'"enqueued_at": [\d.]+', "ENQUEUED", found.decode()), left > 29 * 86_400
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    args=st.lists(values, max_size=3),
+    kwargs=st.dictionaries(st.sampled_from(["first", "password", "x"]), values, max_size=3),
+    request_id=st.none() | st.just("a-request"),
+)
+def test_a_call_of_delay_sends_the_one_that_celery_would_have_sent(
+    server: Valkey,
+    listener: PubSub,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    request_id: str | None,
+) -> None:
+    jobs.add.typing = False
+    tokens = log_fields.bind({HEADER: request_id} if request_id else {})
+    found = []
+    try:
+        # The first one of a kind is Celery's.
+        jobs.add.delay()
+        server.client.delete("default", "default.bell")
+        listener.get_message(timeout=10)
+        job_id = jobs.add.delay(*args, **kwargs).id
+        for again in (False, True):
+            if again:
+                server.client.delete(f"celery-task-meta-{job_id}")
+                with (
+                    app.producer_pool.acquire(block=True) as producer,
+                    patch("tasks.amqp.short_repr", masked_saferepr),
+                ):
+                    jobs.add.apply_async(tuple(args), kwargs, task_id=job_id, producer=producer)
+            (message,) = waiting(server, "default")
+            event = listener.get_message(timeout=10)["data"]
+            bell = server.client.lrange("default.bell", 0, -1)
+            found.append((alike(message), alike(event), mark_of(server, job_id), bell))
+            server.client.delete("default", "default.bell")
+    finally:
+        log_fields.unbind(tokens)
+        jobs.add.typing = True
+    assert found[0] == found[1]
 
 
 simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ 0", max_size=8)
