@@ -34,7 +34,7 @@ class Quick:
     def __init__(self, app: Any) -> None:  # noqa: ANN401 (Celery's types leave half of an app out)
         self.app = app
         self._prepared: Prepared | None = None
-        self._of_thread = local()
+        self._of_thread = _OfThread()
 
     @property
     def prepared(self) -> Prepared:
@@ -73,18 +73,16 @@ class Quick:
 
         """
         prepared = self.prepared
-        if not self._is_possible(prepared) or not self._may_use(prepared, args, kwargs):
-            return None
-        soft, hard = task.soft_time_limit, task.time_limit
-        if soft and hard and soft > hard:
+        if not self._may_use(prepared, args, kwargs):
             return None
         straight = self._straight(prepared, task) if task_id is None else None
         if straight is not None:
-            if task.typing:
-                task.__header__(*(args or ()), **(kwargs or {}))
-            sent = straight.send(args or (), kwargs or {}, self.app.backend)
+            sent = straight.send(args or (), kwargs or {})
             if sent is not None:
                 return sent
+        soft, hard = task.soft_time_limit, task.time_limit
+        if not self._is_possible(prepared) or (soft and hard and soft > hard):
+            return None
         plain = prepared.plain_call_of(task)
         pattern = prepared.pattern_of(plain.kind) if plain else None
         if plain is None or pattern is None:
@@ -100,16 +98,17 @@ class Quick:
 
     def _straight(self, prepared: Prepared, task: Any) -> Straight | None:  # noqa: ANN401 (see above)
         """Return what sends the task's calls from this thread; None if they go another way."""
-        known: dict[Any, Straight] = self._of_thread.__dict__
+        known = self._of_thread.known
         found = known.get(task)
         if found is not None and found.is_of(prepared):
             return found
         known.pop(task, None)
         plain = prepared.plain_call_of(task)
         pattern = prepared.pattern_of(plain.kind) if plain else None
-        if plain is None or pattern is None or prepared.inherits_priority:
+        backend = self.app.backend
+        if plain is None or pattern is None or not isinstance(backend, JobResults):
             return None
-        made = Straight(self.app, task, prepared, plain, pattern, self.at_once)
+        made = Straight(self.app, task, prepared, plain, pattern, self.at_once, backend)
         if not made.is_of(prepared):
             return None
         known[task] = made
@@ -192,3 +191,10 @@ class Quick:
         if parent:
             parent.add_trail(result)
         return result  # type: ignore[no-any-return] # any class that the caller names
+
+
+class _OfThread(local):
+    """What one thread knows."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Straight] = {}

@@ -15,6 +15,7 @@ from celery.result import AsyncResult
 
 from tasks.along import headers_along
 from tasks.broker.batch import AtOnce, ask, keys_of
+from tasks.broker.channel import ClaimingChannel
 from tasks.broker.command import PUBLISH, around
 from tasks.broker.connections import channel_of, give_back, take
 from tasks.broker.jsontext import as_base64, quote
@@ -25,6 +26,7 @@ from tasks.broker.uuids import SIZE, new_id, new_tag
 from tasks.broker.wire import word
 from tasks.envelopes import refuse_envelopes
 from tasks.prepared import PlainCall, Prepared, running_task
+from tasks.results import JobResults
 
 _ANY_ID = "i" * SIZE
 
@@ -40,8 +42,10 @@ class Straight:
         plain: PlainCall,
         pattern: Pattern,
         way: AtOnce,
+        backend: JobResults,
     ) -> None:
         self._app = app
+        self._backend = backend
         self._task = task
         self._name = task.name
         self._prepared = prepared
@@ -65,23 +69,18 @@ class Straight:
             and not publishing_is_heard()
             and not signals.task_sent.receivers
             and running_task(self._app) is None
+            and self._app.backend is self._backend
+            and bool(self._way.pool.limit)
         )
 
-    def send(
-        self,
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        backend: Any,  # noqa: ANN401 (see above)
-    ) -> AsyncResult[Any] | None:
+    def send(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AsyncResult[Any] | None:
         """Send a job, and return its result; None: nothing was sent, it must go another way.
 
         Raises as `App.send_task`.
         """
+        if not self._may_send(args, kwargs):
+            return None
         pattern, prepared = self._pattern, self._prepared
-        if args:
-            refuse_envelopes(args, self._name)
-        if kwargs:
-            refuse_envelopes(kwargs, self._name)
         headers = headers_along(None)
         if not pattern.is_all_of(headers):
             return None
@@ -103,34 +102,54 @@ class Straight:
             values["timestamp"] = repr(time())
             pairs = self._form.single.words(self._event.fill(values))
         message = word(self._message.fill(values))
-        way, circuit = self._way, None
+        way = self._way
         pool = way.pool
         connection = take(pool, way.acquire_timeout)
         try:
-            channel = channel_of(connection)
-            marks = None
-            if self._is_marked and channel.shares_server_with(backend):
-                marks, circuit = backend.marks, backend.circuit
-                ask(circuit)
-            elif self._is_marked:
-                backend.mark([job_id])
-            before, after = self._around(keys_of(channel, pattern), marks, 2 * len(pairs))
-            mark = f"{job_id}{after}" if marks else ""
-            wire, command = channel.wire, f"{before}{mark}{message}{''.join(pairs)}".encode()
-            try:
-                wire.begin_at_once(command)
-                # While the server works at it.
-                result: AsyncResult[Any] = self._app.AsyncResult(job_id, backend)
-                result.ignored = not self._is_marked
-                wire.finish(PUBLISH, (command,))
-            except redis.RedisError as error:
-                if circuit is not None:
-                    circuit.note(error)
-                raise
-            if circuit is not None:
-                circuit.note(None)
+            return self._queue(channel_of(connection), job_id, message, pairs)
         finally:
             give_back(pool, connection)
+
+    def _may_send(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+        """Tell whether Celery would send it; False: it says itself why not."""
+        task = self._task
+        soft, hard = task.soft_time_limit, task.time_limit
+        if soft and hard and soft > hard:
+            return False
+        if task.typing:
+            task.__header__(*args, **kwargs)
+        if args:
+            refuse_envelopes(args, self._name)
+        if kwargs:
+            refuse_envelopes(kwargs, self._name)
+        return True
+
+    def _queue(
+        self, channel: ClaimingChannel, job_id: str, message: str, pairs: Sequence[str]
+    ) -> AsyncResult[Any]:
+        """Send what is made, and return the result."""
+        backend, marks, circuit = self._backend, None, None
+        if self._is_marked and channel.shares_server_with(backend):
+            marks, circuit = backend.marks, backend.circuit
+            ask(circuit)
+        elif self._is_marked:
+            backend.mark([job_id])
+        before, after = self._around(keys_of(channel, self._pattern), marks, 2 * len(pairs))
+        mark = f"{job_id}{after}" if marks else ""
+        wire, command = channel.wire, f"{before}{mark}{message}{''.join(pairs)}".encode()
+        try:
+            wire.begin_at_once(command)
+            # While the server works at it.
+            result: AsyncResult[Any] = self._app.AsyncResult(job_id, backend)
+            if not self._is_marked:
+                result.ignored = True
+            wire.finish(PUBLISH, (command,))
+        except redis.RedisError as error:
+            if circuit is not None:
+                circuit.note(error)
+            raise
+        if circuit is not None:
+            circuit.note(None)
         return result
 
     def _around(self, keys: str, marks: Marks | None, words: int) -> tuple[str, str]:

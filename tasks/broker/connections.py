@@ -78,7 +78,8 @@ def give_back(pool: Any, connection: Any) -> None:  # noqa: ANN401 (kombu's)
     with free.mutex:
         free.queue.append(connection)
         free.unfinished_tasks += 1
-        free.not_empty.notify()
+        if free.not_empty._waiters:  # noqa: SLF001 (it asks more than is needed)
+            free.not_empty.notify()
 
 
 def channel_of(connection: Any) -> Any:  # noqa: ANN401 (kombu's)

@@ -9,6 +9,7 @@ sent as Celery sends them; what a receiver changes is sent as it has changed it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from time import monotonic, time
 from typing import Any, NamedTuple
 
@@ -152,6 +153,10 @@ def of_nobody_else(reply_to: str) -> dict[str, Sequence[str]]:
 
 def as_more(headers: Mapping[str, Any]) -> str:
     """Return what stands in a message's text for headers that come after those of its kind."""
+    first = next(iter(headers.values()), None)
+    if len(headers) == 1 and type(first) is float and isfinite(first):
+        # As it mostly is: the time.
+        return f", {quote(str(*headers))}: {first!r}"
     return f", {dumps(headers)[1:-1]}" if headers else ""
 
 
