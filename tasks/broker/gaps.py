@@ -23,9 +23,10 @@ class Template:
     """A text with gaps: pieces of text, and between each two of them the name of a value."""
 
     def __init__(self, pieces: Sequence[str]) -> None:
-        self.pieces = pieces
-        """Text, name, text, name, ..., text."""
-        self.names = pieces[1::2]
+        self._pieces = list(pieces)
+        self.names = self._pieces[1::2]
+        # It returns a tuple: there are two names at least.
+        self._values: Any = itemgetter(*self.names)
 
     @classmethod
     def of(cls, text: str) -> "Template":
@@ -53,7 +54,9 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> str:
         """Return the text with each gap filled by its value."""
-        return str.__mod__(self._form, self._values(values))
+        pieces = self._pieces.copy()
+        pieces[1::2] = self._values(values)
+        return "".join(pieces)
 
     def fill_each(self, columns: Mapping[str, Iterable[bytes]]) -> Iterator[bytes]:
         """Yield the pieces of many such texts, one behind the other.
@@ -76,13 +79,10 @@ class Template:
     def _encoded(self) -> list[bytes]:
         return [text.encode() for text in self.pieces[::2]]
 
-    @cached_property
-    def _form(self) -> str:
-        return "%s".join(text.replace("%", "%%") for text in self.pieces[::2])
-
-    @cached_property
-    def _values(self) -> Any:  # noqa: ANN401 (what returns a tuple: there are two names at least)
-        return itemgetter(*self.names)
+    @property
+    def pieces(self) -> Sequence[str]:
+        """Text, name, text, name, ..., text."""
+        return self._pieces
 
 
 def with_gaps(

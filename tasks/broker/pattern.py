@@ -153,10 +153,11 @@ def of_nobody_else(reply_to: str) -> dict[str, Sequence[str]]:
 
 def as_more(headers: Mapping[str, Any]) -> str:
     """Return what stands in a message's text for headers that come after those of its kind."""
-    first = next(iter(headers.values()), None)
-    if len(headers) == 1 and type(first) is float and isfinite(first):
-        # As it mostly is: the time.
-        return f", {quote(str(*headers))}: {first!r}"
+    if len(headers) == 1:
+        ((name, value),) = headers.items()
+        if type(value) is float and type(name) is str and isfinite(value):
+            # As it mostly is: the time.
+            return f", {quote(name)}: {value!r}"
     return f", {dumps(headers)[1:-1]}" if headers else ""
 
 

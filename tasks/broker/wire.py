@@ -136,17 +136,19 @@ class Wire:
 
     def begin_at_once(self, command: bytes) -> None:
         """Do as `begin` with one command, with less around it where all is as it was before."""
-        connection, plain = self._connection, self._plain
+        connection = self._connection
         if (
-            plain is None
-            or self._awaits
-            or connection._sock is not self._socket  # noqa: SLF001 (see below)
-            or connection.pid != os.getpid()
-            or self._poll.poll(0)
-            or not self._wrote(connection, command)
+            self._plain is not None
+            and not self._awaits
+            and connection._sock is self._socket  # noqa: SLF001 (see below)
+            and connection.pid == os.getpid()
+            and not self._poll.poll(0)
         ):
-            self.begin([command])
-        self._awaits = True
+            self._awaits = True
+            if self._wrote(connection, command):
+                return
+            self._awaits = False
+        self.begin([command])
 
     def begin(self, commands: Sequence[bytes]) -> None:
         """Do the first half of `send`: leave the answers for `finish`.
