@@ -22,7 +22,7 @@ from tasks.broker.uuids import new_id
 from tasks.envelopes import refuse_envelopes
 from tasks.prepared import Prepared, running_task
 from tasks.results import JobResults
-from tasks.straight import Straight
+from tasks.straight import Straight, is_usual
 
 Args = Sequence[Any] | None
 Kwargs = Mapping[str, Any] | None
@@ -72,14 +72,16 @@ class Quick:
             Its result; None: nothing was sent, because Celery must do it.
 
         """
+        if task_id is None and type(args) is tuple and type(kwargs) is dict:
+            straight = self._of_thread.known.get(task)
+            if straight is None or not straight.holds():
+                straight = self._straight(task)
+            sent = straight.send(args, kwargs) if straight is not None else None
+            if sent is not None:
+                return sent
         prepared = self.prepared
         if not self._may_use(prepared, args, kwargs):
             return None
-        straight = self._straight(prepared, task) if task_id is None else None
-        if straight is not None:
-            sent = straight.send(args or (), kwargs or {})
-            if sent is not None:
-                return sent
         soft, hard = task.soft_time_limit, task.time_limit
         if not self._is_possible(prepared) or (soft and hard and soft > hard):
             return None
@@ -96,21 +98,18 @@ class Quick:
         options = plain.options if task_id is None else {**plain.options, "task_id": task_id}
         return self._send_by(prepared, pattern, task.name, args, kwargs, options, self.at_once)
 
-    def _straight(self, prepared: Prepared, task: Any) -> Straight | None:  # noqa: ANN401 (see above)
-        """Return what sends the task's calls from this thread; None if they go another way."""
+    def _straight(self, task: Any) -> Straight | None:  # noqa: ANN401 (see above)
+        """Make what sends the task's calls from this thread; None if they go another way."""
+        if not is_usual(self.app):
+            return None
         known = self._of_thread.known
-        found = known.get(task)
-        if found is not None and found.is_of(prepared):
-            return found
         known.pop(task, None)
+        prepared, backend = self.prepared, self.app.backend
         plain = prepared.plain_call_of(task)
         pattern = prepared.pattern_of(plain.kind) if plain else None
-        backend = self.app.backend
         if plain is None or pattern is None or not isinstance(backend, JobResults):
             return None
         made = Straight(self.app, task, prepared, plain, pattern, self.at_once, backend)
-        if not made.is_of(prepared):
-            return None
         known[task] = made
         return made
 

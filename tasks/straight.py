@@ -6,7 +6,7 @@ processor forgets: a hundred small functions that take 20 us in a loop take 50 u
 """
 
 from collections.abc import Mapping, Sequence
-from time import time
+from time import monotonic, time
 from typing import Any
 
 import redis
@@ -25,10 +25,20 @@ from tasks.broker.sender import publishing_is_heard
 from tasks.broker.uuids import SIZE, new_id, new_tag
 from tasks.broker.wire import word
 from tasks.envelopes import refuse_envelopes
-from tasks.prepared import PlainCall, Prepared, running_task
+from tasks.prepared import PlainCall, Prepared, is_as_made, running_task
 from tasks.results import JobResults
 
 _ANY_ID = "i" * SIZE
+
+
+def is_usual(app: Any) -> bool:  # noqa: ANN401 (Celery's types leave half of an app out)
+    """Tell whether nothing else is to be done for a call: nobody listens, and no job makes it."""
+    return (
+        is_as_made()
+        and not publishing_is_heard()
+        and not signals.task_sent.receivers
+        and running_task(app) is None
+    )
 
 
 class Straight:
@@ -36,7 +46,7 @@ class Straight:
 
     def __init__(
         self,
-        app: Any,  # noqa: ANN401 (Celery's types leave half of an app and a task out)
+        app: Any,  # noqa: ANN401 (see above)
         task: Any,  # noqa: ANN401 (see above)
         prepared: Prepared,
         plain: PlainCall,
@@ -60,17 +70,15 @@ class Straight:
         self._is_around: tuple[str, Marks | None, int] = "", None, 0
         self._found_around = "", ""
 
-    def is_of(self, prepared: Prepared) -> bool:
-        """Tell whether it still holds, with what is known of the app now."""
+    def holds(self) -> bool:
+        """Tell whether all of it still holds."""
+        app = self._app
         return (
-            prepared is self._prepared
-            and prepared.pattern_of(self._plain.kind) is self._pattern
-            and prepared.plain_call_of(self._task) is self._plain
-            and not publishing_is_heard()
-            and not signals.task_sent.receivers
-            and running_task(self._app) is None
-            and self._app.backend is self._backend
-            and bool(self._way.pool.limit)
+            self._prepared.is_of(app)
+            and monotonic() < self._pattern.until
+            and self._plain.is_of(self._task)
+            and app.backend is self._backend
+            and is_usual(app)
         )
 
     def send(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> AsyncResult[Any] | None:
@@ -78,9 +86,10 @@ class Straight:
 
         Raises as `App.send_task`.
         """
-        if not self._may_send(args, kwargs):
+        pattern, prepared, way = self._pattern, self._prepared, self._way
+        pool = way.pool
+        if not pool.limit or not self._may_send(args, kwargs):
             return None
-        pattern, prepared = self._pattern, self._prepared
         headers = headers_along(None)
         if not pattern.is_all_of(headers):
             return None
@@ -102,8 +111,6 @@ class Straight:
             values["timestamp"] = repr(time())
             pairs = self._form.single.words(self._event.fill(values))
         message = word(self._message.fill(values))
-        way = self._way
-        pool = way.pool
         connection = take(pool, way.acquire_timeout)
         try:
             return self._queue(channel_of(connection), job_id, message, pairs)
