@@ -162,7 +162,8 @@ class Putter:
             "tags": repeat(new_tags().encode()),
             "tag": TagsTogether.ENDS[:count],
         }
-        columns["size"] = list(map(_decimal, common.sizes(columns, count)))
+        sizes = list(common.sizes(columns, count))
+        columns["size"] = list(map(_decimal, sizes))
         published: list[str] = []
         if pattern.event is not None and common.event is not None:
             clock = self._app.clock
@@ -176,6 +177,7 @@ class Putter:
             common.keys,
             list(common.message.fill_each(columns)),
             count,
+            sum(sizes),
             ids if self._is_marked else "",
             published,
         )

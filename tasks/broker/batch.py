@@ -114,6 +114,7 @@ class Batch:
         keys: str,
         messages: Sequence[bytes],
         count: int,
+        size: int,
         uuids: str,
         published: Sequence[str],
     ) -> None:
@@ -123,6 +124,7 @@ class Batch:
             keys: from `keys_of`.
             messages: as words, which may be in pieces.
             count: how many they are.
+            size: how many bytes they have.
             uuids: the ids of those jobs that are to be marked, one behind the other.
             published: as in `put`.
 
@@ -134,7 +136,7 @@ class Batch:
             content.uuids.append(uuids)
         content.pairs.extend(published)
         self.count += count
-        self.size += sum(map(len, messages))
+        self.size += size
 
     def _content(self, keys: str) -> Content:
         content = self._lists.get(keys)
