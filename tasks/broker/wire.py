@@ -248,7 +248,7 @@ class Wire:
             raise redis.TimeoutError("Timeout reading from socket") from None
         except OSError:
             return False
-        if answer.startswith(b":") and answer.endswith(b"\r\n"):
+        if answer.startswith(b":") and answer.find(b"\r\n") == len(answer) - 2:
             return True
         if answer:
             plain.reader.feed(answer)
