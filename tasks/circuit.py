@@ -41,20 +41,8 @@ class Circuit:
         _circuits.append(self)
 
     def __enter__(self) -> Self:
-        """Let the caller ask the server.
-
-        Raises:
-            CircuitOpen: when it was away a moment ago.
-
-        """
-        if not self._reason:
-            return self
-        with self._lock:
-            if self._reason:
-                if self._clock() < self._next_probe:
-                    raise CircuitOpen(f"away a moment ago: {self._reason}")
-                # This one probes. Should it never come back, the next one does after a while.
-                self._next_probe = self._clock() + self._pause
+        """Let the caller ask the server. Raises as `check`."""
+        self.check()
         return self
 
     def __exit__(
@@ -63,7 +51,27 @@ class Circuit:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Note what came of it. A server that answers with an error is there."""
+        """Note what came of it."""
+        self.note(error)
+
+    def check(self) -> None:
+        """Let the caller ask the server, who then tells `note` what came of it.
+
+        Raises:
+            CircuitOpen: when it was away a moment ago.
+
+        """
+        if not self._reason:
+            return
+        with self._lock:
+            if self._reason:
+                if self._clock() < self._next_probe:
+                    raise CircuitOpen(f"away a moment ago: {self._reason}")
+                # This one probes. Should it never come back, the next one does after a while.
+                self._next_probe = self._clock() + self._pause
+
+    def note(self, error: BaseException | None) -> None:
+        """Note what came of asking. A server that answers with an error is there."""
         if error is None and not self._reason:
             return
         with self._lock:

@@ -124,6 +124,11 @@ def own_options(task: Any) -> dict[str, Any]:  # noqa: ANN401 (see above)
     return {**own, "ignore_result": task.ignore_result, "task_type": task}
 
 
+def is_as_made() -> bool:
+    """Tell whether nobody has put something around `apply_async` or `send_task`."""
+    return Task.apply_async is _apply_async and Celery.send_task is _send_task
+
+
 def _is_own(way: Any, home: str) -> bool:  # noqa: ANN401 (a function, or whatever stands for it)
     return bool(getattr(way, "__globals__", {}).get("__name__") == home)
 

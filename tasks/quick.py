@@ -7,6 +7,7 @@ same, and so are signals, results and the trail of a job that sends others.
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from threading import local
 from typing import Any
 
 from celery import signals
@@ -21,6 +22,7 @@ from tasks.broker.uuids import new_id
 from tasks.envelopes import refuse_envelopes
 from tasks.prepared import Prepared, running_task
 from tasks.results import JobResults
+from tasks.straight import Straight, is_usual
 
 Args = Sequence[Any] | None
 Kwargs = Mapping[str, Any] | None
@@ -32,6 +34,7 @@ class Quick:
     def __init__(self, app: Any) -> None:  # noqa: ANN401 (Celery's types leave half of an app out)
         self.app = app
         self._prepared: Prepared | None = None
+        self._of_thread = _OfThread()
 
     @property
     def prepared(self) -> Prepared:
@@ -69,15 +72,22 @@ class Quick:
             Its result; None: nothing was sent, because Celery must do it.
 
         """
+        if task_id is None and type(args) is tuple and type(kwargs) is dict:
+            straight = self._of_thread.known.get(task)
+            if straight is None or not straight.holds():
+                straight = self._straight(task)
+            sent = straight.send(args, kwargs) if straight is not None else None
+            if sent is not None:
+                return sent
         prepared = self.prepared
-        plain = prepared.plain_call_of(task)
-        pattern = prepared.pattern_of(plain.kind) if plain else None
-        if plain is None or pattern is None or not self._may_use(prepared, args, kwargs):
-            return None
-        if not self._is_possible(prepared):
+        if not self._may_use(prepared, args, kwargs):
             return None
         soft, hard = task.soft_time_limit, task.time_limit
-        if soft and hard and soft > hard:
+        if not self._is_possible(prepared) or (soft and hard and soft > hard):
+            return None
+        plain = prepared.plain_call_of(task)
+        pattern = prepared.pattern_of(plain.kind) if plain else None
+        if plain is None or pattern is None:
             return None
         if task.typing:
             task.__header__(*(args or ()), **(kwargs or {}))
@@ -87,6 +97,21 @@ class Quick:
             refuse_envelopes(kwargs, task.name)
         options = plain.options if task_id is None else {**plain.options, "task_id": task_id}
         return self._send_by(prepared, pattern, task.name, args, kwargs, options, self.at_once)
+
+    def _straight(self, task: Any) -> Straight | None:  # noqa: ANN401 (see above)
+        """Make what sends the task's calls from this thread; None if they go another way."""
+        if not is_usual(self.app):
+            return None
+        known = self._of_thread.known
+        known.pop(task, None)
+        prepared, backend = self.prepared, self.app.backend
+        plain = prepared.plain_call_of(task)
+        pattern = prepared.pattern_of(plain.kind) if plain else None
+        if plain is None or pattern is None or not isinstance(backend, JobResults):
+            return None
+        made = Straight(self.app, task, prepared, plain, pattern, self.at_once, backend)
+        known[task] = made
+        return made
 
     def send(
         self,
@@ -165,3 +190,10 @@ class Quick:
         if parent:
             parent.add_trail(result)
         return result  # type: ignore[no-any-return] # any class that the caller names
+
+
+class _OfThread(local):
+    """What one thread knows."""
+
+    def __init__(self) -> None:
+        self.known: dict[Any, Straight] = {}

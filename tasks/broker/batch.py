@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any, Self
 
+import redis
+
 from tasks.broker.channel import ClaimingChannel
-from tasks.broker.command import PUBLISH, Content, packed
+from tasks.broker.command import PUBLISH, Content, around, ids_in
 from tasks.broker.connections import Taken, declare
 from tasks.broker.marks import Marks
 from tasks.broker.pattern import Pattern
 from tasks.broker.told import EventForm
 from tasks.broker.wire import word
-from tasks.circuit import CircuitOpen
+from tasks.circuit import Circuit, CircuitOpen
 from tasks.errors import Unreachable
 
 _MOST_ROUTES = 1_000
@@ -27,11 +29,16 @@ class AtOnce:
         self.app = app
         # To look it up in the app takes as long as all of the rest.
         self._amqp: Any = app.amqp
-        self._acquire_timeout = acquire_timeout
+        self.acquire_timeout = acquire_timeout
+
+    @property
+    def pool(self) -> Any:  # noqa: ANN401 (kombu's)
+        """Where connections are taken from."""
+        return self._amqp.producer_pool.connections
 
     def connection(self) -> AbstractContextManager[Any]:
         """Return a context with a channel. Entering it raises as `Taken` does."""
-        return Taken(self._amqp.producer_pool.connections, self._acquire_timeout)
+        return Taken(self.pool, self.acquire_timeout)
 
     def put(
         self,
@@ -58,11 +65,10 @@ class AtOnce:
 
         """
         pairs = told[0].single.words(told[1]) if told else published
-        messages = (word(message),)
-        _send(
-            *(self.app, channel, marked),
-            lambda marks: [packed(keys, messages, marked, marks, pairs)],
-        )
+        circuit, marks = _marking(self.app, channel, lambda: marked) if marked else (None, None)
+        head, tail = around(keys, 1, "", marked, marks, pairs)
+        commands = [f"{head}{word(message)}{tail}".encode()]
+        _noted(circuit, lambda: channel.wire.send(PUBLISH, commands))
 
 
 class Batch:
@@ -77,6 +83,7 @@ class Batch:
         self._acquire_timeout = acquire_timeout
         self._stack = ExitStack()
         self._lists: dict[str, Content] = {}
+        self._under_way: tuple[Sequence[bytes], Circuit | None] | None = None
 
     def connection(self) -> AbstractContextManager[Any]:
         """Return a context with the channel."""
@@ -92,10 +99,9 @@ class Batch:
         published: Sequence[str] = (),
     ) -> None:
         """Put a message in, to be sent by `flush`. As `AtOnce.put`."""
-        content = self._lists.get(keys)
-        if content is None:
-            content = self._lists[keys] = Content(keys)
-        content.messages.append(word(message))
+        content = self._content(keys)
+        content.count += 1
+        content.messages.append(word(message).encode())
         content.ids.extend(marked)
         content.pairs.extend(published)
         if told is not None:
@@ -103,20 +109,75 @@ class Batch:
         self.count += 1
         self.size += len(message)
 
+    def put_many(
+        self,
+        keys: str,
+        messages: Sequence[bytes],
+        count: int,
+        size: int,
+        uuids: str,
+        published: Sequence[str],
+    ) -> None:
+        """Put many messages in that go to one list.
+
+        Args:
+            keys: from `keys_of`.
+            messages: as words, which may be in pieces.
+            count: how many they are.
+            size: how many bytes they have.
+            uuids: the ids of those jobs that are to be marked, one behind the other.
+            published: as in `put`.
+
+        """
+        content = self._content(keys)
+        content.count += count
+        content.messages += messages
+        if uuids:
+            content.uuids.append(uuids)
+        content.pairs.extend(published)
+        self.count += count
+        self.size += size
+
+    def _content(self, keys: str) -> Content:
+        content = self._lists.get(keys)
+        if content is None:
+            content = self._lists[keys] = Content(keys)
+        return content
+
     def flush(self) -> None:
         """Send what is in it, and be empty again, whether or not that succeeds.
 
         All that goes to one list is queued, marked and told of in one step. Raises as `AtOnce.put`.
         """
+        self.begin()
+        self.finish()
+
+    def begin(self) -> None:
+        """Do the first half of `flush`: send, and leave the answer for `finish`.
+
+        The server works while the next ones are put in. Raises as `AtOnce.put`.
+        """
         contents = list(self._lists.values())
         self._lists = {}
         self.count = self.size = 0
         if contents:
-            marked = [job_id for content in contents for job_id in content.ids]
-            _send(
-                *(self.app, self.channel, marked),
-                lambda marks: [content.packed(marks) for content in contents],
-            )
+            circuit, marks = None, None
+            if any(content.ids or content.uuids for content in contents):
+                circuit, marks = _marking(self.app, self.channel, lambda: ids_in(contents))
+            commands = [content.packed(marks) for content in contents]
+            try:
+                self.channel.wire.begin(commands)
+            except redis.RedisError as error:
+                if circuit is not None:
+                    circuit.note(error)
+                raise
+            self._under_way = commands, circuit
+
+    def finish(self) -> None:
+        """Take the answer to `begin`, if there is one to come. Raises as `AtOnce.put`."""
+        if self._under_way is not None:
+            (commands, circuit), self._under_way = self._under_way, None
+            _noted(circuit, lambda: self.channel.wire.finish(PUBLISH, commands))
 
     def __enter__(self) -> Self:
         pool = self.app.producer_pool.connections
@@ -127,31 +188,52 @@ class Batch:
         self._stack.close()
 
 
-def _send(
+def _marking(
     app: Any,  # noqa: ANN401 (see above)
     channel: ClaimingChannel,
-    marked: Sequence[str],
-    commands: Callable[[Marks | None], Sequence[bytes]],
-) -> None:
-    """Send commands in one trip, with the marks in them; before them if those are kept elsewhere.
+    marked: Callable[[], Sequence[str]],
+) -> tuple[Circuit | None, Marks | None]:
+    """Return how jobs are marked in the step that queues them, and the circuit of that server.
+
+    If their results are kept elsewhere, they are marked there now, and there is nothing to return.
 
     Raises:
-        redis.RedisError: when the server refused some of it or did not answer in time.
         Unreachable: when the results are kept elsewhere, and the server there did not answer.
 
     """
-    backend = app.backend if marked else None
-    if backend is not None and channel.shares_server_with(backend):
-        try:
-            with backend.circuit:
-                channel.wire.send(PUBLISH, commands(backend.marks))
-        except CircuitOpen as error:
-            advice = "the job was not queued; schedule it again later"
-            raise Unreachable(str(error), advice) from error
+    backend = app.backend
+    if not channel.shares_server_with(backend):
+        backend.mark(marked())
+        return None, None
+    ask(backend.circuit)
+    return backend.circuit, backend.marks
+
+
+def ask(circuit: Circuit) -> None:
+    """Let a job be sent whose mark goes to this circuit's server.
+
+    Raises:
+        Unreachable: when that was away a moment ago.
+
+    """
+    try:
+        circuit.check()
+    except CircuitOpen as error:
+        advice = "the job was not queued; schedule it again later"
+        raise Unreachable(str(error), advice) from error
+
+
+def _noted(circuit: Circuit | None, act: Callable[[], None]) -> None:
+    """Do it, and have the circuit note what came of it."""
+    if circuit is None:
+        act()
         return
-    if backend is not None:
-        backend.mark(marked)
-    channel.wire.send(PUBLISH, commands(None))
+    try:
+        act()
+    except redis.RedisError as error:
+        circuit.note(error)
+        raise
+    circuit.note(None)
 
 
 def words(keys: Iterable[str]) -> str:

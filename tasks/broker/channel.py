@@ -219,7 +219,7 @@ class ClaimingChannel(kombu_redis.Channel):
             super()._put(queue, message, **kwargs)
             self._ring(queue, kwargs.get("_publish_batch"))
             return
-        self._publish(self.keys_of(queue, message), [1, 0, "", "", "", dumps(message)])
+        self._publish(self.keys_of(queue, message), [1, 0, *[""] * 5, dumps(message)])
 
     def keys_of(self, queue: str, message: dict[str, Any]) -> list[str]:
         """Return the keys of the list that the message goes to, and of its queue."""

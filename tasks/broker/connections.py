@@ -15,8 +15,7 @@ MOST_DECLARED = 1_000
 class Taken:
     """A context with the channel of a connection from the pool.
 
-    Entering it raises OperationalError when no connection was free within
-    `broker_pool_acquire_timeout`, or none could be made.
+    Entering it raises as `take`.
     """
 
     __slots__ = ("_connection", "_pool", "_timeout")
@@ -27,14 +26,11 @@ class Taken:
         self._connection: Any = None
 
     def __enter__(self) -> Any:  # noqa: ANN401 (a channel)
-        found = self._connection = self._at_once() or self._acquired()
-        channel = found._default_channel if found.connected else None  # noqa: SLF001 (it asks more than is needed)
-        if channel is not None and not channel.closed:
-            return channel
+        self._connection = take(self._pool, self._timeout)
         try:
-            return found.default_channel
+            return channel_of(self._connection)
         except BaseException:
-            self._pool.release(found)
+            self._pool.release(self._connection)
             raise
 
     def __exit__(
@@ -43,39 +39,60 @@ class Taken:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        pool, connection = self._pool, self._connection
-        if not pool.limit or pool._closed:  # noqa: SLF001 (as the pool's own)
-            pool.release(connection)
-            return
-        pool._dirty.discard(connection)  # noqa: SLF001 (likewise)
-        free = pool._resource  # noqa: SLF001 (likewise)
-        with free.mutex:
-            free.queue.append(connection)
-            free.unfinished_tasks += 1
-            free.not_empty.notify()
+        give_back(self._pool, self._connection)
 
-    def _at_once(self) -> Any:  # noqa: ANN401 (a connection, or None)
-        """Take one that was used before, with less around it than the pool's own way."""
-        pool = self._pool
-        if not pool.limit or pool._closed:  # noqa: SLF001 (as the pool's own)
-            return None
+
+def take(pool: Any, acquire_timeout: float | None) -> Any:  # noqa: ANN401 (kombu's)
+    """Take a connection out of the pool, to be given back.
+
+    One that was used before is taken with less around it than the pool's own way.
+
+    Raises:
+        OperationalError: when no connection was free within `broker_pool_acquire_timeout` seconds.
+
+    """
+    if pool._limit and not pool._closed:  # noqa: SLF001 (as the pool's own)
         free = pool._resource  # noqa: SLF001 (likewise)
         with free.mutex:
             # The others are places for those that are yet to be made.
-            if not free.queue or type(free.queue[-1]) is not PooledConnection:
-                return None
-            found = free.queue.pop()
-        pool._dirty.add(found)  # noqa: SLF001 (likewise)
-        return found
+            if free.queue and type(free.queue[-1]) is PooledConnection:
+                found = free.queue.pop()
+                pool._dirty.add(found)  # noqa: SLF001 (likewise)
+                return found
+    try:
+        return pool.acquire(block=True, timeout=acquire_timeout)
+    except LimitExceeded as error:
+        raise OperationalError(
+            f"all {pool.limit} connections to the broker (broker_pool_limit) were in use "
+            f"for {acquire_timeout} s"
+        ) from error
 
-    def _acquired(self) -> Any:  # noqa: ANN401 (a connection)
-        try:
-            return self._pool.acquire(block=True, timeout=self._timeout)
-        except LimitExceeded as error:
-            raise OperationalError(
-                f"all {self._pool.limit} connections to the broker (broker_pool_limit) were in use "
-                f"for {self._timeout} s"
-            ) from error
+
+def give_back(pool: Any, connection: Any) -> None:  # noqa: ANN401 (kombu's)
+    """Give a connection back, as the pool's own way does."""
+    if not pool._limit or pool._closed:  # noqa: SLF001 (as the pool's own)
+        pool.release(connection)
+        return
+    pool._dirty.discard(connection)  # noqa: SLF001 (likewise)
+    free = pool._resource  # noqa: SLF001 (likewise)
+    with free.mutex:
+        free.queue.append(connection)
+        free.unfinished_tasks += 1
+        if free.not_empty._waiters:  # noqa: SLF001 (it asks more than is needed)
+            free.not_empty.notify()
+
+
+def channel_of(connection: Any) -> Any:  # noqa: ANN401 (kombu's)
+    """Return the connection's channel, which is made if there is none.
+
+    Raises:
+        OperationalError: when the connection could not be made.
+
+    """
+    channel = connection._default_channel if connection.connected else None  # noqa: SLF001 (it asks more than is needed)
+    if channel is not None and not channel.closed:
+        return channel
+    return connection.default_channel
 
 
 def declare(channel: ClaimingChannel, entities: list[Any] | None) -> None:

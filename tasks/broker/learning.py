@@ -51,11 +51,11 @@ def _event_form(channel: ClaimingChannel, dispatcher: Any, fields: dict[str, Any
     dispatcher.publish("task-sent", fields, taker)
     body, single = taker.body, _around(taker)
     dispatcher._publish([body], taker, f"{JOBS}.multi")  # noqa: SLF001 (as its own `flush` does)
-    return EventForm(Template(dumps(with_gaps(body, _IN_EVENT))), single, _around(taker))
+    return EventForm(Template.of(dumps(with_gaps(body, _IN_EVENT))), single, _around(taker))
 
 
 def _around(taker: EventTaker) -> Around:
-    return Around(taker.topics, Template(_emptied(taker.message())))
+    return Around(taker.topics, Template.of(_emptied(taker.message())))
 
 
 def _emptied(message: dict[str, Any]) -> str:

@@ -20,7 +20,7 @@ class Marks:
         """
         self.prefix = prefix
         self.seconds = seconds
-        self.words = "".join(map(word, (str(seconds), *parts)))
+        self.words = "".join(map(word, (str(seconds), *parts, prefix)))
         """What `scripts.PUBLISH` is told of them. There, the time is the server's."""
         self._before, self._between, self._end = parts
 

@@ -9,6 +9,7 @@ sent as Celery sends them; what a receiver changes is sent as it has changed it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from math import isfinite
 from time import monotonic, time
 from typing import Any, NamedTuple
 
@@ -80,8 +81,9 @@ class Pattern:
         self.until = monotonic() + FRESH_SECONDS
         self.event = event
         """How its events are told; None if they are not."""
-        self._message = Template(message)
-        self._embed = dumps(draft.embed)
+        self.message = Template.of(message)
+        self.embed = dumps(draft.embed)
+        """The third part of a body."""
 
     def event_of(self, call: Call) -> dict[str, Any] | None:
         """Return what an event about the job says, apart from its queue."""
@@ -105,7 +107,7 @@ class Pattern:
 
         """
         return (
-            f"[{dumps(args) if args else '[]'}, {dumps(kwargs) if kwargs else '{}'}, {self._embed}]"
+            f"[{dumps(args) if args else '[]'}, {dumps(kwargs) if kwargs else '{}'}, {self.embed}]"
         )
 
     def values_of(self, call: Call, headers: Mapping[str, Any]) -> dict[str, str]:
@@ -137,15 +139,25 @@ class Pattern:
         """
         values["body"] = as_base64(body)
         values["delivery_tag"] = f'"{new_tag()}"'
-        message = self._message.fill(values)
+        message = self.message.fill(values)
         if self.event is None:
             return message, ""
         values["clock"], values["timestamp"] = str(clock.forward()), repr(time())
         return message, self.event.body.fill(values)
 
 
+def of_nobody_else(reply_to: str) -> dict[str, Sequence[str]]:
+    """Return what is known of messages that one thread sends while it runs no job itself."""
+    return {"root_id": ("", "id", ""), "parent_id": ("null",), "reply_to": (quote(reply_to),)}
+
+
 def as_more(headers: Mapping[str, Any]) -> str:
     """Return what stands in a message's text for headers that come after those of its kind."""
+    if len(headers) == 1:
+        ((name, value),) = headers.items()
+        if type(value) is float and type(name) is str and isfinite(value):
+            # As it mostly is: the time.
+            return f", {quote(name)}: {value!r}"
     return f", {dumps(headers)[1:-1]}" if headers else ""
 
 

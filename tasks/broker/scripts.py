@@ -47,29 +47,42 @@ local function ring(queue, times)
 end
 """
 
+PUBLISHED_FROM = 8
+"""The number of the argument that is the first message."""
+
 PUBLISH = f"""
 {RING}
--- KEYS: list, queue, mark ...
+-- KEYS: list, queue, key of a mark ...
 -- ARGV: how many messages, seconds to keep a mark, its text before its job's id, between that and
---       the time, and behind it, message ..., id for each mark, in quotes, then for each event:
---       channel, event
+--       the time, and behind it, what its key has before the id, UUIDs of jobs to be marked, one
+--       behind the other, message ..., then the id for each key of a mark, in quotes, then for each
+--       event: channel, event
 -- A mark is set where nothing is stored. If the list's key holds something else, nothing is done.
-local count, marks = tonumber(ARGV[1]), #KEYS - 2
+local call, count, keys, uuids = redis.call, tonumber(ARGV[1]), #KEYS - 2, ARGV[7]
+local last = count + {PUBLISHED_FROM - 1}
 local waiting = 0
-for from = 6, count + 5, 1000 do
-  waiting = redis.call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, count + 5)))
+for from = {PUBLISHED_FROM}, last, 1000 do
+  waiting = call('LPUSH', KEYS[1], unpack(ARGV, from, math.min(from + 999, last)))
 end
-if marks > 0 then
-  local clock = redis.call('TIME')
-  local after = ARGV[4] .. string.format('%d.%06d', clock[1], clock[2]) .. ARGV[5]
-  for mark = 1, marks do
-    local text = ARGV[3] .. ARGV[count + 5 + mark] .. after
-    redis.call('SET', KEYS[mark + 2], text, 'EX', ARGV[2], 'NX')
+if keys > 0 or uuids ~= '' then
+  local clock = call('TIME')
+  local before, prefix, unit, till = ARGV[3], ARGV[6], 'EX', ARGV[2]
+  local after = ARGV[4] .. clock[1] .. '.' .. string.sub(1000000 + clock[2], 2) .. ARGV[5]
+  if #uuids > 36 then
+    -- Given as a moment, the server need not compute it for each.
+    unit, till = 'PXAT', string.format('%d%03d', clock[1] + till, clock[2] / 1000)
+  end
+  for at = 1, #uuids, 36 do
+    local id = string.sub(uuids, at, at + 35)
+    call('SET', prefix .. id, before .. '"' .. id .. '"' .. after, unit, till, 'NX')
+  end
+  for key = 1, keys do
+    call('SET', KEYS[key + 2], before .. ARGV[last + key] .. after, unit, till, 'NX')
   end
 end
 -- Behind a longer queue nobody waits: whoever is free claims without being woken.
 if waiting - count < {BELL_TOKENS} then ring(KEYS[2], math.min(count, {BELL_TOKENS})) end
-for event = count + marks + 6, #ARGV, 2 do redis.pcall('PUBLISH', ARGV[event], ARGV[event + 1]) end
+for event = last + keys + 1, #ARGV, 2 do redis.pcall('PUBLISH', ARGV[event], ARGV[event + 1]) end
 return waiting
 """
 

@@ -1,6 +1,6 @@
 """The event `task-sent`, for monitors: how one is published, and how many are at once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.broker.gaps import Template
@@ -10,6 +10,10 @@ from tasks.broker.wire import word
 
 MOST_IN_ONE = 250
 """Events in one message, some 150 KB: as many as a worker sends at once (`tasks/events.py`)."""
+
+
+BETWEEN = ", "
+"""What JSON has between two events in a list."""
 
 
 class Around:
@@ -36,9 +40,24 @@ class EventForm:
     multiple: Around
     """Celery's form of many events in one message, which every monitor reads."""
 
+    def narrowed(self, known: Mapping[str, Sequence[str]]) -> Template:
+        """Return one event as `Template.narrowed` does, with what comes behind it in a list."""
+        pieces = self.body.narrowed(known).pieces
+        return Template([*pieces[:-1], pieces[-1] + BETWEEN])
+
+    def words_of(self, events: Sequence[Iterable[bytes]]) -> list[str]:
+        """Return each channel with what is published there, as `Around.words`.
+
+        Args:
+            events: for each message, the pieces of events, with `BETWEEN` behind each event.
+
+        """
+        texts = [b"".join(pieces).decode()[: -len(BETWEEN)] for pieces in events]
+        return [pair for text in texts for pair in self.multiple.words(f"[{text}]")]
+
     def words(self, events: Sequence[str]) -> list[str]:
         """Return each channel with what is published there for these events, as `Around.words`."""
         if len(events) == 1:
             return self.single.words(events[0])
         parts = [events[at : at + MOST_IN_ONE] for at in range(0, len(events), MOST_IN_ONE)]
-        return [pair for part in parts for pair in self.multiple.words(f"[{', '.join(part)}]")]
+        return [pair for part in parts for pair in self.multiple.words(f"[{BETWEEN.join(part)}]")]

@@ -7,6 +7,7 @@ That costs several times what the command itself does.
 import hashlib
 import os
 import select
+import socket
 from collections.abc import Sequence
 from time import monotonic
 from typing import Any, NamedTuple
@@ -21,6 +22,9 @@ def word(text: str) -> str:
     size = len(text) if text.isascii() else len(text.encode())
     return f"${size}\r\n{text}\r\n"
 
+
+_MOST_READ = 4_096
+"""Bytes of an answer that are read at once."""
 
 _NUMBERS = [word(str(number)) for number in range(1_100)]
 
@@ -85,6 +89,9 @@ class Wire:
         self._asked: tuple[Text, bytes]
         self._socket: Any = None
         self._poll = select.poll()
+        self._plain: _Plain | None = None
+        self._awaits = False
+        """Whether there are, or will be, answers that nobody has taken."""
 
     def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
         """Run the script, and return its answer. It is sent once: nothing is tried again.
@@ -131,18 +138,51 @@ class Wire:
             redis.RedisError: when the server refused one, or did not answer in time.
 
         """
+        self.begin(commands)
+        self.finish(script, commands)
+
+    def begin_at_once(self, command: bytes) -> None:
+        """Do as `begin` with one command, with less around it where all is as it was before."""
+        connection = self._connection
+        if (
+            self._plain is not None
+            and not self._awaits
+            and connection._sock is self._socket  # noqa: SLF001 (see below)
+            and connection.pid == os.getpid()
+            and not self._poll.poll(0)
+        ):
+            self._awaits = True
+            if self._wrote(connection, command):
+                return
+            self._awaits = False
+        self.begin([command])
+
+    def begin(self, commands: Sequence[bytes]) -> None:
+        """Do the first half of `send`: leave the answers for `finish`.
+
+        The server works meanwhile. Raises as `send`.
+        """
         connection = self._ready()
-        connection.send_packed_command(commands, check_health=False)
+        self._awaits = True
+        if len(commands) > 1 or not self._wrote(connection, commands[0]):
+            connection.send_packed_command(commands, check_health=False)
+
+    def finish(self, script: Text, commands: Sequence[bytes]) -> None:
+        """Take the answers to `begin`. Raises as `send`."""
+        if len(commands) == 1 and self._took_a_number():
+            self._awaits = False
+            return
         unknown: list[bytes] = []
         refused: redis.exceptions.ResponseError | None = None
         for command in commands:
             try:
-                connection.read_response()
+                self._connection.read_response()
             except redis.exceptions.NoScriptError:
                 # Nothing has been done yet.
                 unknown.append(script.given(command))
             except redis.exceptions.ResponseError as error:
                 refused = refused or error
+        self._awaits = False
         if unknown:
             # This runs it, and has the server keep it.
             self.send(script, unknown)
@@ -150,26 +190,98 @@ class Wire:
             raise refused
 
     def _ready(self) -> Any:  # noqa: ANN401 (any of redis-py's connections)
-        """Return the connection. One that the server has closed meanwhile is made again first."""
+        """Return the connection. One that the server has closed meanwhile is made again first.
+
+        So is one whose answers nobody took: they must not be taken for later ones.
+        """
         connection = self._connection
         if connection is None or connection.pid != os.getpid():
             connection = self._connection = self.pool.get_connection()
+            self._awaits = False
             return connection
         before, self._used = self._used, monotonic()
-        if connection.is_connected and self._used - before < self._unchecked:
-            return connection
-        if connection.is_connected and not self._has_news(connection._sock):  # noqa: SLF001 (redis-py's own way asks more)
-            return connection
+        if connection.is_connected and not self._awaits:
+            if self._used - before < self._unchecked:
+                return connection
+            if not self._has_news(connection._sock):  # noqa: SLF001 (redis-py's own way asks more)
+                return connection
         connection.disconnect()
         connection.connect()
+        self._awaits = False
         return connection
 
-    def _has_news(self, socket: Any) -> bool:  # noqa: ANN401 (with or without TLS)
+    def _has_news(self, used: Any) -> bool:  # noqa: ANN401 (with or without TLS)
         """Tell whether there is something to read that nobody has asked for: its end, mostly."""
-        if socket is not self._socket:
-            self._socket, self._poll = socket, select.poll()
-            self._poll.register(socket, select.POLLIN)
+        if used is not self._socket:
+            self._socket, self._poll = used, select.poll()
+            self._poll.register(used, select.POLLIN)
+            self._plain = _Plain.of(self._connection)
         return bool(self._poll.poll(0))
+
+    def _wrote(self, connection: Any, command: bytes) -> bool:  # noqa: ANN401 (redis-py's)
+        """Write the command, if that can be done with one call of the system.
+
+        False: nothing is written yet.
+        """
+        plain = self._plain
+        if plain is None or connection._sock is not self._socket:  # noqa: SLF001 (see above)
+            return False
+        try:
+            written = os.write(plain.file, command)
+        except OSError:
+            # Full, or broken: redis-py waits, or says what is wrong.
+            return False
+        if written < len(command):
+            rest = memoryview(command)[written:]
+            connection.send_packed_command([rest], check_health=False)
+        return True
+
+    def _took_a_number(self) -> bool:
+        """Take the answer, if it is a number, as that of a script that went well mostly is.
+
+        False: redis-py is to read it.
+
+        Raises:
+            redis.TimeoutError: when there is no answer in time.
+
+        """
+        plain, connection = self._plain, self._connection
+        if plain is None or connection._sock is not self._socket:  # noqa: SLF001 (see above)
+            return False
+        try:
+            answer = self._socket.recv(_MOST_READ)
+        except TimeoutError:
+            connection.disconnect()
+            raise redis.TimeoutError("Timeout reading from socket") from None
+        except OSError:
+            return False
+        if answer.startswith(b":") and answer.find(b"\r\n") == len(answer) - 2:
+            return True
+        if answer:
+            plain.reader.feed(answer)
+        return False
+
+
+class _Plain:
+    """A connection whose bytes can be written and read past redis-py: without TLS, with hiredis.
+
+    A socket of Python's that has a timeout asks the system whether it is ready before each call,
+    and redis-py goes through five functions.
+    """
+
+    __slots__ = ("file", "reader")
+
+    def __init__(self, file: int, reader: Any) -> None:  # noqa: ANN401 (hiredis's)
+        self.file = file
+        self.reader = reader
+
+    @classmethod
+    def of(cls, connection: Any) -> "_Plain | None":  # noqa: ANN401 (any of redis-py's)
+        """Return it; None if it is none."""
+        used, reader = connection._sock, getattr(connection._parser, "_reader", None)  # noqa: SLF001 (see above)
+        if type(used) is not socket.socket or not hasattr(reader, "feed"):
+            return None
+        return cls(used.fileno(), reader)
 
 
 def _ask(connection: Any, *command: Word) -> Any:  # noqa: ANN401 (redis-py's)

@@ -24,7 +24,9 @@ from redis.client import PubSub
 from config import bound as log_fields
 from config.masking import Masking
 from tasks.amqp import short_repr
+from tasks.bulk import delay_many
 from tasks.celery import app
+from tasks.job import Job
 from tasks.tracing import HEADER
 from tests.support import jobs
 from tests.support.valkey import Valkey
@@ -74,6 +76,11 @@ options = st.fixed_dictionaries(
 )
 
 
+@app.task(name="tests.take_anything", base=Job, queue=QUEUE, shared=False)
+def take_anything(*args: Any, **kwargs: Any) -> None:
+    """Stand for a task whose queue is its own. No worker runs it."""
+
+
 @pytest.fixture
 def server(valkey: Valkey) -> Iterator[Valkey]:
     yield valkey
@@ -117,6 +124,15 @@ def alike(message: bytes) -> str:
     body = re.sub(r'"clock": \d+', "CLOCK", body)
     body = re.sub(r'"timestamp": [\d.]+', "TIMESTAMP", body)
     return re.sub(r'"body": "[^"]*"', "BODY", text, count=1) + body
+
+
+@pytest.fixture
+def hearer(server: Valkey) -> Iterator[PubSub]:
+    """What hears of all events."""
+    with server.client.pubsub(ignore_subscribe_messages=True) as found:  # type: ignore[no-untyped-call] # redis-py's
+        found.psubscribe("/0.celeryev/task.*")
+        assert found.get_message(timeout=10) is None
+        yield found
 
 
 @pytest.fixture
@@ -177,6 +193,124 @@ def test_each_message_is_the_one_that_celery_would_have_sent(
         jobs.add.typing = True
     assert first == expected
     assert later == expected
+
+
+def waiting(server: Valkey) -> list[bytes]:
+    """Return the messages in the queue."""
+    found: Any = server.client.lrange(QUEUE, 0, -1)
+    return list(found)
+
+
+def mark_of(server: Valkey, job_id: str) -> tuple[str, bool]:
+    """Return what is stored of the job, and whether that is kept for some days."""
+    key = f"celery-task-meta-{job_id}"
+    found: Any = server.client.get(key)
+    left: Any = server.client.ttl(key)
+    return re.sub(r'"enqueued_at": [\d.]+', "ENQUEUED", found.decode()), left > 29 * 86_400
+
+
+@settings(
+    max_examples=120,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    args=st.lists(values, max_size=3),
+    kwargs=st.dictionaries(st.sampled_from(["first", "password", "x"]), values, max_size=3),
+    request_id=st.none() | st.just("a-request"),
+)
+def test_a_call_of_delay_sends_the_one_that_celery_would_have_sent(
+    server: Valkey,
+    listener: PubSub,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    request_id: str | None,
+) -> None:
+    tokens = log_fields.bind({HEADER: request_id} if request_id else {})
+    found = []
+    try:
+        # The first one of a kind is Celery's.
+        take_anything.delay()
+        server.client.delete(QUEUE, f"{QUEUE}.bell")
+        listener.get_message(timeout=10)
+        job_id = take_anything.delay(*args, **kwargs).id
+        for again in (False, True):
+            if again:
+                server.client.delete(f"celery-task-meta-{job_id}")
+                with (
+                    app.producer_pool.acquire(block=True) as producer,
+                    patch("tasks.amqp.short_repr", masked_saferepr),
+                ):
+                    take_anything.apply_async(
+                        tuple(args), kwargs, task_id=job_id, producer=producer
+                    )
+            (message,) = waiting(server)
+            event = listener.get_message(timeout=10)["data"]
+            bell = server.client.lrange(f"{QUEUE}.bell", 0, -1)
+            found.append((alike(message), alike(event), mark_of(server, job_id), bell))
+            server.client.delete(QUEUE, f"{QUEUE}.bell")
+    finally:
+        log_fields.unbind(tokens)
+    assert found[0] == found[1]
+
+
+simple = st.none() | st.booleans() | st.integers() | st.floats() | st.text("aZ 0", max_size=8)
+named = ["first", "second", "x", "password", "a: b", "it's"]
+
+
+@settings(
+    max_examples=200,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    derandomize=True,
+)
+@given(
+    st.sampled_from([["first"], ["second", "first"], named, []]).flatmap(
+        lambda names: st.lists(
+            st.fixed_dictionaries(dict.fromkeys(names, simple | texts))
+            | st.fixed_dictionaries(dict.fromkeys(names, simple), optional={"y": values})
+            | st.fixed_dictionaries(dict.fromkeys(names, st.text("a", max_size=1_200))),
+            min_size=1,
+            max_size=5,
+        )
+    )
+)
+def test_those_that_are_sent_together_are_as_if_each_were_sent_alone(
+    server: Valkey, hearer: PubSub, rows: list[dict[str, Any]]
+) -> None:
+    def events() -> list[str]:
+        found = []
+        # The server has published before it answered.
+        while message := hearer.get_message(timeout=0.01):
+            body = json.loads(base64.b64decode(json.loads(message["data"])["body"]))
+            found += body if isinstance(body, list) else [body]
+        # Workers that other tests have started tell of other things.
+        sent = [
+            event for event in found if event["type"] == "task-sent" and event["queue"] == QUEUE
+        ]
+        for event in sent:
+            del event["clock"], event["timestamp"]
+        return list(map(json.dumps, sent))
+
+    jobs.add.typing = False
+    try:
+        # Both ways have then sent one.
+        delay_many(jobs.add, rows[:1], queue=QUEUE)
+        jobs.add.apply_async((), {}, queue=QUEUE)
+        server.client.delete(QUEUE)
+        events()
+        ids = delay_many(jobs.add, rows, queue=QUEUE)
+        together = list(map(alike, waiting(server)))
+        told_together = events()
+        server.client.delete(QUEUE)
+        for row, job_id in zip(rows, ids, strict=True):
+            jobs.add.apply_async((), row, task_id=job_id, queue=QUEUE)
+    finally:
+        jobs.add.typing = True
+    assert together == list(map(alike, waiting(server)))
+    assert told_together == events()
+    assert all(server.client.exists(f"celery-task-meta-{job_id}") for job_id in ids)
 
 
 @settings(max_examples=500, deadline=None, derandomize=True)
