@@ -48,6 +48,19 @@ local function record(
   end
   local old = redis.call('HMGET', job, 'state', 'attempt', 'deaths', 'cancel', 'reruns', 'started')
   if old[1] == 'SUCCESS' or old[1] == 'REVOKED' then return old[1] end
+  if state == 'SUCCESS' and old[1] == 'STARTED' and old[2] == tried and old[3] == killed
+      and (old[5] or '0') == run and not old[4] then
+    -- It began, and has ended: nothing else has happened, unless the other backend says so.
+    local before = redis.call('SET', meta, text, 'EX', seconds, 'GET')
+    if succeeded(before) then
+      redis.call('SET', meta, before, 'EX', seconds)
+      return 'SUCCESS'
+    end
+    redis.call('HSET', job, 'state', state, 'ended', now)
+    redis.call('EXPIRE', job, seconds)
+    redis.call('PUBLISH', meta, text)
+    return 'recorded'
+  end
   if succeeded(redis.call('GET', meta)) then return 'SUCCESS' end
   local before, died, cancel = tonumber(old[2]) or 0, tonumber(old[3]) or 0, old[4]
   local rerun, reruns = tonumber(old[5]) or 0, tonumber(run)

@@ -23,7 +23,7 @@ def word(text: str) -> str:
     return f"${size}\r\n{text}\r\n"
 
 
-_MOST_READ = 4_096
+_MOST_READ = 65_536
 """Bytes of an answer that are read at once."""
 
 _NUMBERS = [word(str(number)) for number in range(1_100)]
@@ -114,7 +114,7 @@ class Wire:
         """
         words = f"*{3 + keys.number + arguments.number}\r\n{script.called}{number(keys.number)}"
         self._asked = script, b"".join((words.encode(), keys.text, arguments.text))
-        self._ready().send_packed_command([self._asked[1]], check_health=False)
+        self.begin([self._asked[1]])
 
     def answer(self) -> Any:  # noqa: ANN401 (a script's)
         """Return the answer to what was asked.
@@ -123,7 +123,7 @@ class Wire:
         """
         script, command = self._asked
         try:
-            return self._connection.read_response()
+            return self._take()
         except redis.exceptions.NoScriptError:
             # Nothing was done. This runs it, and has the server keep it.
             self._connection.send_packed_command([script.given(command)], check_health=False)
@@ -198,6 +198,7 @@ class Wire:
         if connection is None or connection.pid != os.getpid():
             connection = self._connection = self.pool.get_connection()
             self._awaits = False
+            self._look_at(connection._sock)  # noqa: SLF001 (see below)
             return connection
         before, self._used = self._used, monotonic()
         if connection.is_connected and not self._awaits:
@@ -213,10 +214,14 @@ class Wire:
     def _has_news(self, used: Any) -> bool:  # noqa: ANN401 (with or without TLS)
         """Tell whether there is something to read that nobody has asked for: its end, mostly."""
         if used is not self._socket:
-            self._socket, self._poll = used, select.poll()
-            self._poll.register(used, select.POLLIN)
-            self._plain = _Plain.of(self._connection)
+            self._look_at(used)
         return bool(self._poll.poll(0))
+
+    def _look_at(self, used: Any) -> None:  # noqa: ANN401 (with or without TLS)
+        """Use this socket from now on."""
+        self._socket, self._poll = used, select.poll()
+        self._poll.register(used, select.POLLIN)
+        self._plain = _Plain.of(self._connection)
 
     def _wrote(self, connection: Any, command: bytes) -> bool:  # noqa: ANN401 (redis-py's)
         """Write the command, if that can be done with one call of the system.
@@ -235,6 +240,30 @@ class Wire:
             rest = memoryview(command)[written:]
             connection.send_packed_command([rest], check_health=False)
         return True
+
+    def _take(self) -> Any:  # noqa: ANN401 (any answer)
+        """Take one answer. Raises as `run`."""
+        plain, connection = self._plain, self._connection
+        if plain is None or connection._sock is not self._socket:  # noqa: SLF001 (see above)
+            found = connection.read_response()
+            self._awaits = False
+            return found
+        try:
+            plain.reader.feed(self._socket.recv(_MOST_READ))
+            found = plain.reader.gets()
+        except TimeoutError:
+            connection.disconnect()
+            raise redis.TimeoutError("Timeout reading from socket") from None
+        except OSError as error:
+            connection.disconnect()
+            raise redis.ConnectionError(str(error)) from error
+        if type(found) not in _ANSWERS and not isinstance(found, redis.ResponseError):
+            # Half of it, or the end: redis-py reads on, or says what is wrong.
+            found = connection.read_response()
+        self._awaits = False
+        if isinstance(found, redis.RedisError):
+            raise found
+        return found
 
     def _took_a_number(self) -> bool:
         """Take the answer, if it is a number, as that of a script that went well mostly is.
@@ -260,6 +289,9 @@ class Wire:
         if answer:
             plain.reader.feed(answer)
         return False
+
+
+_ANSWERS = (list, bytes, int, type(None))
 
 
 class _Plain:
