@@ -292,8 +292,8 @@ class ClaimingChannel(kombu_redis.Channel):
 
     def _deliver_claims(self, asked: Asked) -> int:
         """Deliver what was claimed, and return how many messages that were."""
+        self._is_fast = self.fast_path is not None and self.fast_path.is_open()
         found = asked.take()
-        self._is_fast = bool(found) and self.fast_path is not None and self.fast_path.is_open()
         try:
             for claim in found:
                 if isinstance(claim, BrokenQueue):

@@ -317,9 +317,11 @@ class Holdings:
 
     def _collected(self) -> list[str]:
         """Take what was acknowledged, and have what goes before it done."""
-        found = []
+        found: list[str] = []
         while self._acknowledged:
             found.append(self._acknowledged.popleft())
+        if not found:
+            return found
         try:
             self.before_acknowledging()
         except BaseException:
