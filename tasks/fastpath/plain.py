@@ -32,6 +32,8 @@ def are_plain(headers: Mapping[str, Any]) -> bool:
         and not get("stamped_headers")
         and not get("replaced_task_nesting")
         and "compression" not in headers
+        and "get" not in headers
+        and "update" not in headers
         and "deaths" not in headers
         and type(get("id")) is str
         and type(get("root_id")) is str
