@@ -118,10 +118,16 @@ def _group(sender: Sender) -> None:
     )
 
 
-def _chord(sender: Sender, task: "Task[..., Any]" = jobs.see) -> None:
+def _chord(sender: Sender) -> None:
     chord(
-        [sender.signature(task, "", "int"), sender.signature(jobs.see, "-2")],
+        [sender.signature(jobs.give, "", "int"), sender.signature(jobs.see, "-2")],
         sender.signature(jobs.see, "-body"),
+    ).apply_async(task_id=sender.id("-chord"))
+
+
+def _chord_of_one_that_fails(sender: Sender) -> None:
+    chord(
+        [sender.signature(jobs.fail, "", "ordinary")], sender.signature(jobs.see, "-body")
     ).apply_async(task_id=sender.id("-chord"))
 
 
@@ -208,8 +214,8 @@ OPTIONS = {
     ),
     "chain": Scenario(_chain, ("celery",), ("", "-2", "-3")),
     "group": Scenario(_group, ("celery",), ("", "-2")),
-    "chord": Scenario(lambda at: _chord(at, jobs.give), ("celery",), ("", "-body")),
-    "chord, fail": Scenario(lambda at: _chord(at, jobs.fail), ("celery",), ("", "-body")),
+    "chord": Scenario(_chord, ("celery",), ("", "-body")),
+    "chord, fail": Scenario(_chord_of_one_that_fails, ("celery",), ("", "-body")),
     "unknown task": Scenario(
         lambda at: app.send_task("plain.unknown", queue=at.queue, task_id=at.id()), ()
     ),
@@ -300,7 +306,11 @@ HOSTILE = {
     "no root": Scenario(hostile({}, without=("root_id", "parent_id", "group")), None),
     "no retries": Scenario(hostile({}, without=("retries",)), None),
     "umlaut": Scenario(hostile({"task": "plain.ü"}), None),
-    "method get": Scenario(hostile({"get": 1}), None),
+    "method get": Scenario(hostile({"get": 1}), ()),
+    "method update": Scenario(hostile({"update": 1}), ()),
+    "method get, fail": Scenario(
+        hostile({"get": 1}, task=jobs.fail, body=[["ordinary"], {}, {}]), ()
+    ),
 }
 
 SCENARIOS = {**RETURNS, **FAILS, **OPTIONS, **HOSTILE}

@@ -110,8 +110,12 @@ class Way:
         )
 
     def kept(self, name: str) -> dict[str, object]:
+        """Return all that is kept of the job of this name."""
+        return self.kept_of(self.job_id(name))
+
+    def kept_of(self, job_id: str) -> dict[str, object]:
         """Return all that is kept of one job."""
-        job_id, client = self.job_id(name), self.client
+        client = self.client
         fields = {
             key.decode(): value.decode() for key, value in client.hgetall(hash_of(job_id)).items()
         }
@@ -128,7 +132,7 @@ class Way:
                 json.loads(line)[1:] for line in client.lrange(f"{hash_of(job_id)}-log", 0, -1)
             ],
             "seen": [one.decode() for one in client.lrange(f"{SEEN}{job_id}", 0, -1)],
-            "runs": len(self.ways(name)),
+            "runs": client.llen(f"{WAYS}{job_id}"),
             "log": self.log_of(job_id),
             "failed": failed_job(job_id),
         }
@@ -233,6 +237,7 @@ def working(
     pool: str,
     name: str,
     env: dict[str, str] | None = None,
+    jobs: str = "tests.support.plain_jobs",
     **options: Any,
 ) -> Iterator[Way]:
     """Start the worker of one way."""
@@ -245,7 +250,7 @@ def working(
         broker_url=server.url,
         queues=queue_of(name, pool),
         pool=pool,
-        jobs="tests.support.plain_jobs",
+        jobs=jobs,
         env=env,
         **options,
     ) as worker:
