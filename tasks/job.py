@@ -183,7 +183,9 @@ class Job(Task[..., Any]):
         replay = replay_of(request)
         try:
             if replay is not None:
-                raise replay.error
+                if replay.error is not None:
+                    raise replay.error
+                return replay.result
             if self._has_row:
                 return self._once().run(self, self.run, args, kwargs)
             return self.run(*args, **kwargs)

@@ -9,6 +9,9 @@ from celery.utils.time import maybe_iso8601, maybe_make_aware
 
 from tasks.failed.message import RERUNS
 
+METHODS = ("get", "update")
+"""What is asked of a job's request when it ends. A header of such a name would stand in its way."""
+
 
 class BadHeaders(ValueError):
     """A message's headers are not those of a job."""
@@ -25,6 +28,9 @@ def check_headers(headers: Mapping[str, Any]) -> None:
         BadHeaders: naming the first that is wrong.
 
     """
+    for name in METHODS:
+        if name in headers:
+            raise BadHeaders(f"header {name} is no header of a job")
     for name in ("id", "task"):
         if not isinstance(headers.get(name), str) or not headers[name]:
             raise BadHeaders(f"header {name} must be text, not {headers.get(name)!r}")

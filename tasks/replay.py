@@ -14,8 +14,10 @@ class Replay:
     No message can hold one, because it is no JSON.
     """
 
-    error: BaseException
+    error: BaseException | None
     """What its body has raised, or what kept its success from being recorded."""
+    result: Any = None
+    """What its body has returned, if nothing was raised and Celery is to hand it on."""
 
 
 def replay_of(request: Any) -> Replay | None:  # noqa: ANN401 (Celery's Context, or nothing)

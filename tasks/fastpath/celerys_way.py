@@ -1,5 +1,6 @@
 """How a job of the short way looks to Celery, and how Celery takes it over."""
 
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
@@ -13,6 +14,7 @@ from celery.worker.request import create_request_cls
 from tasks.broker.channel import ClaimingChannel
 from tasks.broker.claims import Claim
 from tasks.broker.envelope import read
+from tasks.fastpath.plain import CALLBACKS
 from tasks.replay import FIELD, Replay
 from tasks.results import CLAIMED_AT
 from tasks.worker import Consumer, Request
@@ -56,22 +58,29 @@ class Celerys:
             utc=consumer.app.uses_utc_timezone(),
         )
 
-    def take_over(self, request: Request, known: Mapping[str, Any], error: BaseException) -> None:
-        """Have Celery do what it does when a body raises this error.
+    def take_over(self, request: Request, known: Mapping[str, Any], replay: Replay) -> None:
+        """Have Celery do what it does when a body ends like this.
 
         Args:
             request: as made above.
             known: what was noted of the job in its request while it ran.
-            error: what its body has raised.
+            replay: what its body has raised or returned.
 
         """
         request.request_dict.update(known)
-        request.request_dict[FIELD] = Replay(error)
-        with suppress(AttributeError):  # what has no traceback of its own gets one here
-            error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        request.request_dict[FIELD] = replay
+        error = replay.error
+        if error is not None:
+            with suppress(AttributeError):  # what has no traceback of its own gets one here
+                error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
+        args, kwargs, _ = request.body
+        embed = {name: request.request_dict.get(name) for name in CALLBACKS}
         apply_target(
             trace.fast_trace_task,
-            args=(request.type, request.id, request.request_dict, request.body, None, None),
+            args=(
+                *(request.type, request.id, request.request_dict),
+                *((args, kwargs, embed), None, None),
+            ),
             callback=request.on_success,
         )
 
@@ -124,4 +133,5 @@ class Shown:
         if self._request is None:
             self._request = self._celerys.request(self._claim, self._claimed_at)
         self._request.time_start = self.time_start
+        self._request.worker_pid = os.getpid() if self.time_start else None
         return getattr(self._request, name)

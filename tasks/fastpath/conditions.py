@@ -22,8 +22,13 @@ _HEARD = (
 )
 """Signals of a job that succeeds, and how many of our own listen to each."""
 
-_LOGGERS = (trace.logger, strategy.logger, request.logger)
-"""Celery's own lines of each job, which `config/logging.py` switches off."""
+_LINES = (
+    (trace.logger, logging.INFO),
+    (strategy.logger, logging.INFO),
+    (request.logger, logging.DEBUG),
+)
+"""Celery's own lines of each job that succeeds: who writes them, and of which level they are.
+`config/logging.py` switches off the former two."""
 
 _CELERYS = (
     (trace, ("build_tracer", "trace_task", "fast_trace_task")),
@@ -39,7 +44,7 @@ def nobody_listens() -> bool:
     for signal, ours in _HEARD:
         if len(signal.receivers or ()) != ours:
             return False
-    return not any(logger.isEnabledFor(logging.INFO) for logger in _LOGGERS)
+    return not any(logger.isEnabledFor(level) for logger, level in _LINES)
 
 
 def nothing_is_replaced() -> bool:

@@ -72,7 +72,7 @@ class FastPath:
         headers[CLAIMED_AT] = round(time(), 6)
         fields = fields_of(envelope, arguments, self._consumer.hostname)
         run = Run(claim, task, fields, self._celerys, self._channel)
-        recorder.taken(name, claim.queue)
+        recorder.taken(name, run.queue)
         tracing.received(run.job_id, name, headers.get(tracing.HEADER))
         if self._in_threads:
             run.show()

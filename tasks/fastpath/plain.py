@@ -8,6 +8,9 @@ from tasks.broker.envelope import decode
 from tasks.failed.message import RERUNS
 from tasks.worker import CELERYS_FIELDS
 
+CALLBACKS = ("callbacks", "errbacks", "chain", "chord")
+"""The fields of a request that tell what is sent when the job has ended."""
+
 Arguments = tuple[list[Any], dict[str, Any], Mapping[str, Any]]
 """Positional ones, those by name, and what Celery adds to the request."""
 
@@ -24,10 +27,13 @@ def are_plain(headers: Mapping[str, Any]) -> bool:
         and get("expires") is None
         and get("group") is None
         and get("shadow") is None
+        and get("headers") is None
         and _are_limits(get("timelimit"))
         and not get("stamped_headers")
         and not get("replaced_task_nesting")
         and "compression" not in headers
+        and "get" not in headers
+        and "update" not in headers
         and "deaths" not in headers
         and type(get("id")) is str
         and type(get("root_id")) is str
@@ -55,9 +61,7 @@ def arguments_of(envelope: Mapping[str, Any]) -> Arguments | None:
     if type(body) is not list or len(body) != 3:
         return None
     args, kwargs, embed = body
-    if type(args) is not list or type(kwargs) is not dict or type(embed) is not dict:
-        return None
-    if any(embed.values()):
+    if type(args) is not list or type(kwargs) is not dict or embed != _NO_CALLBACKS:
         return None
     return args, kwargs, embed
 
@@ -71,10 +75,9 @@ def fields_of(envelope: dict[str, Any], arguments: Arguments, worker: str) -> di
     properties = envelope["properties"]
     delivery = properties["delivery_info"]
     args, kwargs, embed = arguments
-    if fields.get("headers") is None:
-        fields["headers"] = {
-            name: value for name, value in fields.items() if name not in CELERYS_FIELDS
-        }
+    fields["headers"] = {
+        name: value for name, value in fields.items() if name not in CELERYS_FIELDS
+    }
     fields.update(
         embed,
         args=args,
@@ -105,6 +108,9 @@ def _are_limits(found: object) -> bool:
         and type(found[1]) in _SECONDS_OR_NULL
     )
 
+
+_NO_CALLBACKS = dict.fromkeys(CALLBACKS)
+"""What Celery adds to the request of a job without any. Less would leave what the headers say."""
 
 _SECONDS_OR_NULL = (int, float, type(None))
 _TEXT_OR_NULL = (str, type(None))

@@ -18,8 +18,10 @@ from tasks.broker.claims import Claim
 from tasks.enqueued import waiting_since
 from tasks.failed.message import OUTBOX
 from tasks.fastpath.celerys_way import Celerys, Shown
+from tasks.fastpath.plain import CALLBACKS
 from tasks.fastpath.states import States
 from tasks.history.recorder import recorder
+from tasks.replay import Replay
 from tasks.results import CLAIMED_AT, UNRECORDED
 
 _logger = logging.getLogger("tasks.worker")
@@ -27,12 +29,23 @@ _logger = logging.getLogger("tasks.worker")
 _TASKS_HERE: Any = vars(_state)["_task_stack"]
 """What Celery's `current_task` looks at."""
 
-_NOTED = ("log_tokens", "started", "cancelled", UNRECORDED)
+_NOTED = (*("log_tokens", "started", "_children", "ignore_result"), *CALLBACKS)
 """What is noted in the request of a job while it runs, and Celery's way must know."""
+
+_NOTED_BEFORE = ("cancelled", UNRECORDED)
+"""What is noted there before it runs, and matters only if it was not run."""
 
 
 class NotStarted(Exception):
     """The body has not run: the job was cancelled, or nobody could be told that it began."""
+
+
+class HandedOn(Exception):
+    """The body has returned, and has given its job callbacks or a chain while it ran."""
+
+    def __init__(self, result: Any) -> None:  # noqa: ANN401 (any body's)
+        super().__init__()
+        self.result = result
 
 
 class Run:
@@ -106,11 +119,13 @@ class Run:
         error: BaseException | None = None
         # Each gives its list, whose own `pop` does what the stack's does in a tenth of its time.
         stacks = _TASKS_HERE.push(task), task.request_stack.push(context)
-        tracing.begin(self.job_id, task.name, context)
         try:
+            tracing.begin(self.job_id, task.name, context)
             self._wait_until_started()
             body = task if OUTBOX in self.fields else task.run
             result = body(*self.fields["args"], **self.fields["kwargs"])
+            if self.fields["callbacks"] or self.fields["chain"]:
+                raise HandedOn(result)  # noqa: TRY301 (Celery's way sends them)
             if self._states is not None:
                 self._states.succeed(self.job_id, context, result)
             tracing.end(context, SUCCESS)
@@ -127,16 +142,19 @@ class Run:
     def _wait_until_started(self) -> None:
         if self._started is not None:
             self._started(True)
-            if self.context.get("cancelled") or self.context.get(UNRECORDED):
-                raise NotStarted
+        if self.fields.get("cancelled") or self.fields.get(UNRECORDED):
+            raise NotStarted
 
     def _succeed(self) -> None:
         self._forget()
-        self._channel.holdings.acknowledge(self.claim.tag)
-        self._channel.flush_soon()
         since = waiting_since(self.fields)
         wait = None if since is None else self._began - since
-        recorder.ran(self.task.name, self.claim.queue, wait, time() - self._began)
+        recorder.ran(self.task.name, self.queue, wait, time() - self._began)
+        try:
+            self._channel.holdings.acknowledge(self.claim.tag)
+            self._channel.flush_soon()
+        except CONNECTION_LOST as error:
+            _logger.warning("an acknowledgement waits for the next connection: %s", error)
 
     def _hand_over(self, error: BaseException) -> None:
         """Have Celery do what it does when a body raises this."""
@@ -147,8 +165,15 @@ class Run:
         if self._shown is not None:
             state.active_requests.discard(self._shown)
             state.reserved_requests.discard(self._shown)
-        noted = {name: self.fields[name] for name in _NOTED if name in self.fields}
-        self._celerys.take_over(request, noted, error)
+        names = _NOTED + _NOTED_BEFORE if isinstance(error, NotStarted) else _NOTED
+        noted = {name: self.fields[name] for name in names if name in self.fields}
+        replay = Replay(None, error.result) if isinstance(error, HandedOn) else Replay(error)
+        self._celerys.take_over(request, noted, replay)
+
+    @property
+    def queue(self) -> str:
+        """The queue that it is counted with, as `queue_of` tells it of a message."""
+        return str(self.fields["delivery_info"]["routing_key"] or "")
 
     @property
     def _ignores_result(self) -> bool:

@@ -24,6 +24,8 @@ _TO_JSON = json.JSONEncoder().encode
 _QUOTED = json.encoder.encode_basestring_ascii
 _SCALARS = (type(None), bool, int, str)
 _PLAIN = (*_SCALARS, float, list, dict)
+_MOST_BITS = 2_000
+"""Python writes no number of more than 640 digits, or of more if so set; kombu says so its way."""
 
 
 class States:
@@ -79,6 +81,8 @@ class States:
             EncodeError: when what the body returned cannot be written as JSON.
 
         """
+        if context.ignore_result:
+            return  # its body wants it so
         recorder = self._backend.recorder
         if (
             type(result) not in _PLAIN
@@ -88,7 +92,10 @@ class States:
             self._backend.store_result(job_id, result, states.SUCCESS, request=context)
             return
         before, between, then, after = self._succeeded
-        text = _TO_JSON(result) if type(result) in _SCALARS else self._encoded(result)
+        is_scalar = type(result) in _SCALARS and (
+            type(result) is not int or result.bit_length() < _MOST_BITS
+        )
+        text = _TO_JSON(result) if is_scalar else self._encoded(result)
         done = datetime.now(self._zone).isoformat()
         meta = f'{before}{text}{between}"{done}"{then}{_QUOTED(job_id)}{after}'
         recorder.leave_for(*self._words(job_id, context, states.SUCCESS, meta))
@@ -124,11 +131,11 @@ class States:
 def _has_more(context: Context) -> bool:
     """Tell whether more is stored of the job than of most: its parent, or what it has sent."""
     fields = vars(context)
-    return bool(fields.get("parent_id") or fields.get("_children"))
+    return bool(fields.get("parent_id")) or fields.get("_children") is not None
 
 
 def _time(seconds: object) -> str:
-    return word(repr(seconds)) if type(seconds) in (int, float) else _EMPTY
+    return _EMPTY if seconds is None else word(str(seconds))
 
 
 _EMPTY, _ZERO = word(""), number(0)
