@@ -1,4 +1,4 @@
-"""A channel that claims: kombu's, with its ways of publishing and of taking replaced.
+"""A channel that claims: kombu's, with its way of taking messages replaced.
 
 One thing is done in another way than kombu does it: a claim is not sent now and read later, when
 the socket is readable, but asked and answered in one go. In between, the worker's credit could
@@ -8,8 +8,7 @@ vanish, and the answer would lie in the socket with messages in it that nobody w
 import atexit
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from queue import Empty
 from threading import Lock
 from time import monotonic, time
@@ -18,19 +17,16 @@ from typing import Any, ClassVar, Protocol
 import redis
 from kombu.asynchronous import Hub
 from kombu.exceptions import OperationalError
-from kombu.transport import redis as kombu_redis
 from kombu.transport import virtual
-from kombu.utils.json import dumps
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from tasks.broker import scripts
 from tasks.broker.claims import BrokenQueue, Claim, Source, Sources
 from tasks.broker.envelope import Message, read
 from tasks.broker.holdings import Asked, Holdings, Keys
 from tasks.broker.leases import LeaseKeeper
 from tasks.broker.qos import QoS
-from tasks.broker.wire import Wire, server_of
+from tasks.broker.sending import SendingChannel
 
 _logger = logging.getLogger("tasks.broker")
 
@@ -63,7 +59,7 @@ class FastPath(Protocol):
         ...
 
 
-class ClaimingChannel(kombu_redis.Channel):
+class ClaimingChannel(SendingChannel):
     """A channel that claims."""
 
     QoS = QoS
@@ -80,7 +76,7 @@ class ClaimingChannel(kombu_redis.Channel):
     """Messages that are kept in quarantine; the oldest make room."""
 
     from_transport_options = (
-        *kombu_redis.Channel.from_transport_options,
+        *SendingChannel.from_transport_options,
         *("lease", "claim_timeout", "claim_batch", "delivery_limit", "quarantine_limit"),
     )
 
@@ -93,13 +89,6 @@ class ClaimingChannel(kombu_redis.Channel):
         self._lost: set[str] = set()
         self._reported: dict[str, float] = {}
         self._held: Holdings | None = None
-        self._shared_client: Any = None
-        self._wire: Wire | None = None
-        self._sharing: tuple[object, bool] = None, False
-        self.declared: dict[int, object] = {}
-        """Queues and exchanges that a sender has declared, by their `id`."""
-        self.routes: dict[object, str] = {}
-        """The keys of each pattern that messages were made from, as words of a command."""
         self._turn_is_planned = False
         self._flush_is_planned = False
         self._may_be_more = False
@@ -114,7 +103,6 @@ class ClaimingChannel(kombu_redis.Channel):
         # Kept, because a closed channel has no connection, and is still told that a job has ended.
         uri = self.connection.client.as_uri()
         self._server: tuple[str, ...] = (uri, self.global_keyprefix, self.unacked_key)
-        self._publish = self.plain_client.register_script(scripts.PUBLISH)
 
     # -- connections -------------------------------------------------------------------------------
 
@@ -135,11 +123,6 @@ class ClaimingChannel(kombu_redis.Channel):
         """Return what this process holds, on whichever servers."""
         return [found for found in cls._holdings.values() if found.pid == os.getpid()]
 
-    @property
-    def plain_client(self) -> Any:  # noqa: ANN401 (redis-py's client is generic over its answers)
-        """A client that adds no prefix to keys: the scripts name their keys themselves."""
-        return redis.Redis(connection_pool=self.pool)
-
     def separate_client(self) -> redis.Redis:
         """Return a client like `plain_client`, with connections of its own, and more patient.
 
@@ -149,45 +132,6 @@ class ClaimingChannel(kombu_redis.Channel):
         pool.connection_kwargs["retry"] = Retry(NoBackoff(), 0)
         pool.connection_kwargs["socket_timeout"] = float(self.claim_timeout)
         return redis.Redis(connection_pool=pool)
-
-    def list_key(self, queue: str, priority: int) -> str:
-        """Return the key of the list that holds a queue's messages of this priority."""
-        return str(self.global_keyprefix + self._q_for_pri(queue, priority))
-
-    @contextmanager
-    def conn_or_acquire(self, client: Any = None) -> Iterator[Any]:  # noqa: ANN401 (kombu's)
-        """Yield a client. kombu makes a new one each time, which costs more than the command."""
-        if client is None:
-            if self._shared_client is None or self._shared_client.connection_pool is not self.pool:
-                self._shared_client = self._create_client()
-            client = self._shared_client
-        yield client
-
-    def _size(self, queue: str) -> int:
-        """Return how many messages wait in the queue. Called for each queue at a worker's start.
-
-        A list whose key holds something else counts as empty; claiming from it reports it.
-        """
-        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-            for priority in self.priority_steps:
-                pipe.llen(self._q_for_pri(queue, priority))
-            sizes = pipe.execute(raise_on_error=False)
-        return sum(size for size in sizes if isinstance(size, int))
-
-    @property
-    def wire(self) -> Wire:
-        """The connection that jobs are sent over."""
-        if self._wire is None or self._wire.pool is not self.pool:
-            self._wire = Wire(self.pool)
-        return self._wire
-
-    def shares_server_with(self, backend: Any) -> bool:  # noqa: ANN401 (a result backend of ours)
-        """Tell whether the backend's results are on this channel's server, for the same user."""
-        known, found = self._sharing
-        if known is not backend:
-            found = server_of(backend.client.connection_pool) == server_of(self.pool)
-            self._sharing = backend, found
-        return found
 
     def keys(self) -> Keys:
         """Return the names of the keys on this channel's server."""
@@ -203,42 +147,6 @@ class ClaimingChannel(kombu_redis.Channel):
             quarantine=prefix + "quarantine",
             separator=self.sep,
         )
-
-    def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        try:
-            super()._queue_bind(exchange, routing_key, pattern, queue)
-        except redis.OutOfMemoryError as error:
-            # A worker that cannot start on a full server would never make room there. Bindings that
-            # expire are written again by kombu, the others by whoever declares the queue next.
-            _logger.warning("the binding of queue %s is not stored yet: %s", queue, error)
-
-    # -- publishing --------------------------------------------------------------------------------
-
-    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:
-        if kwargs.get("_publish_batch") is not None or self._expires.get(queue):
-            super()._put(queue, message, **kwargs)
-            self._ring(queue, kwargs.get("_publish_batch"))
-            return
-        self._publish(self.keys_of(queue, message), [1, 0, *[""] * 5, dumps(message)])
-
-    def keys_of(self, queue: str, message: dict[str, Any]) -> list[str]:
-        """Return the keys of the list that the message goes to, and of its queue."""
-        priority = self._get_message_priority(message, reverse=False)
-        return [self.list_key(queue, priority), self.global_keyprefix + queue]
-
-    def expires(self, queue: str) -> bool:
-        """Tell whether the queue is deleted when nobody has used it for a while."""
-        return bool(self._expires.get(queue))
-
-    def _ring(self, queue: str, batch: Any = None) -> None:  # noqa: ANN401 (kombu's)
-        bell = f"{queue}.bell"
-        if batch is not None:
-            batch.add("lpush", bell, 1)
-            batch.add("pexpire", bell, scripts.BELL_EXPIRES_MS)
-            return
-        with self.conn_or_acquire() as client, client.pipeline(transaction=False) as pipe:
-            pipe.lpush(bell, 1).ltrim(bell, 0, scripts.BELL_TOKENS - 1)
-            pipe.pexpire(bell, scripts.BELL_EXPIRES_MS).execute()
 
     # -- claiming ----------------------------------------------------------------------------------
 
