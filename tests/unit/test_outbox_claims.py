@@ -26,6 +26,7 @@ def test_a_process_whose_connections_are_all_in_use_may_have_one_later() -> None
 def test_the_stores_jobs_wait_for_a_free_connection() -> None:
     # In a process of its own: the jobs' module gives the whole process an outbox.
     program = """
+from checkout_demo import jobs
 from sqlalchemy.exc import TimeoutError
 for job in (jobs.send_receipt, jobs.record_sale, jobs.decrease_inventory):
     assert TimeoutError in job.autoretry_for
