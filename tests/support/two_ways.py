@@ -203,6 +203,16 @@ def hash_of(job_id: str) -> str:
     return f"expresslane-job-{job_id}"
 
 
+def forget(server: Valkey) -> None:
+    """Leave nothing of what the two have done, counts included."""
+    failures.clear()
+    quarantine.discard_all()
+    patterns = (f"{WAYS}*", f"{SEEN}*", "*short-*", "*celerys-*", "expresslane-history-*")
+    for pattern in (*patterns, "expresslane-failed-dropped"):
+        for key in server.client.scan_iter(pattern):
+            server.client.delete(key)
+
+
 def failed_job(job_id: str) -> object:
     """Return the job as it is kept with the failed ones, if it is."""
     try:

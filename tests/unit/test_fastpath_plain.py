@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kombu.transport import virtual
 
+from tasks.broker.claims import Claim
 from tasks.broker.envelope import Message, read
-from tasks.broker.holdings import Claim
 from tasks.celery import app
 from tasks.fastpath import conditions
 from tasks.fastpath.plain import are_plain, arguments_of, fields_of
