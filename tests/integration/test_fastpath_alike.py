@@ -8,9 +8,13 @@ import pytest
 from tasks.celery import app
 from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
-from tests.support.scenarios import SCENARIOS, Sender
+from tests.support.hostile import HOSTILE
+from tests.support.scenarios import SCENARIOS as PROPER
+from tests.support.scenarios import Sender
 from tests.support.two_ways import BOTH, CELERYS, SHORT, Way, alike, wait_until, working
 from tests.support.valkey import Valkey
+
+SCENARIOS = {**PROPER, **HOSTILE}
 
 REVOKED = "revoked"
 

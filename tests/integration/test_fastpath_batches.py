@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasks import quarantine
 from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
 from tests.support.two_ways import BOTH, CELERYS, SHORT, Way, id_of, queue_of, wait_until, working
@@ -61,3 +62,19 @@ def test_jobs_of_a_batch_run_in_order_and_what_one_does_hits_no_other(
     assert begun[: len(names)] == [f"solo-{name}" for name in names]
     for one, other in zip(found[SHORT], found[CELERYS], strict=True):
         assert one == other
+
+
+def test_garbage_between_the_jobs_of_a_batch_hits_none_of_them(
+    server: Valkey, tmp_path: Path
+) -> None:
+    queue, names = queue_of(SHORT, "solo"), [f"beside garbage {number}" for number in range(4)]
+    for name in names:
+        jobs.see.apply_async(task_id=id_of(SHORT, "solo", name), queue=queue)
+        for garbage in (b"garbage", b"[]", b'{"headers": {}}', b"\xff" * 9):
+            server.client.lpush(queue, garbage)
+    before = quarantine.count()
+    with working(server, tmp_path, "solo", SHORT, multiplier=16) as way:
+        wait_until(way.is_idle, "the end of all", way)
+    assert [way.ways(name) for name in names] == [["short"]] * 4
+    assert [way.state(name) for name in names] == ["SUCCESS"] * 4
+    assert quarantine.count() == before + 16

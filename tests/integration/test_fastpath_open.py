@@ -10,7 +10,8 @@ from tasks.history import History
 from tasks.job import Job
 from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
-from tests.support.two_ways import CELERYS, SHORT, Listener, Way, wait_until, working
+from tests.support.listener import Listener
+from tests.support.two_ways import CELERYS, SHORT, Way, wait_until, working
 from tests.support.valkey import Valkey
 
 POOLS = ("threads", "solo")
