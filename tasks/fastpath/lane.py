@@ -77,15 +77,17 @@ class FastPath:
         headers[CLAIMED_AT] = round(time(), 6)
         fields = fields_of(envelope, arguments, self._consumer.hostname)
         run = Run(claim, task, fields, self._celerys, self._channel)
+        if not self._in_threads:
+            self.finish()
+            if is_stopping():
+                return True  # since the one before has begun; this one goes back
         recorder.taken(name, run.queue)
-        tracing.received(run.job_id, name, headers.get(tracing.HEADER))
+        tracing.received(run.job_id, name, run.fields.get(tracing.HEADER))
         if self._in_threads:
             run.show()
             self._consumer.pool.executor.submit(self._run, run)
-        else:
-            self.finish()
-            if run.begin(self._states_of):
-                self._begun = run
+        elif run.begin(self._states_of):
+            self._begun = run
         return True
 
     def finish(self, *, runs: bool = True) -> None:
