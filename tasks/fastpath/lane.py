@@ -1,5 +1,6 @@
 """Runs plain jobs: see the package's own words."""
 
+import logging
 from time import time
 from typing import Any
 
@@ -9,7 +10,7 @@ from celery.concurrency.thread import TaskPool as ThreadPool
 from celery.worker import state
 
 from tasks import tracing
-from tasks.broker.channel import ClaimingChannel
+from tasks.broker.channel import CONNECTION_LOST, ClaimingChannel
 from tasks.broker.claims import Claim
 from tasks.events import EventDispatcher
 from tasks.fastpath import conditions
@@ -20,6 +21,8 @@ from tasks.fastpath.states import States
 from tasks.history.recorder import recorder
 from tasks.results import CLAIMED_AT, JobResults
 from tasks.worker import Consumer, is_stopping
+
+_logger = logging.getLogger("tasks.broker")
 
 
 class FastPath:
@@ -65,22 +68,26 @@ class FastPath:
             or self._consumer.task_buckets[name] is not None
             or is_stopping()
         ):
+            self.finish()  # it was claimed before this one
             return False
         arguments = arguments_of(envelope)
         if arguments is None or self._has_events(task, headers["id"]):
+            self.finish()
             return False
         headers[CLAIMED_AT] = round(time(), 6)
         fields = fields_of(envelope, arguments, self._consumer.hostname)
         run = Run(claim, task, fields, self._celerys, self._channel)
+        if not self._in_threads:
+            self.finish()
+            if is_stopping():
+                return True  # since the one before has begun; this one goes back
         recorder.taken(name, run.queue)
-        tracing.received(run.job_id, name, headers.get(tracing.HEADER))
+        tracing.received(run.job_id, name, run.fields.get(tracing.HEADER))
         if self._in_threads:
             run.show()
             self._consumer.pool.executor.submit(self._run, run)
-        else:
-            self.finish()
-            if run.begin(self._states_of):
-                self._begun = run
+        elif run.begin(self._states_of):
+            self._begun = run
         return True
 
     def finish(self, *, runs: bool = True) -> None:
@@ -90,9 +97,20 @@ class FastPath:
         """
         begun, self._begun = self._begun, None
         if begun is not None and runs:
-            begun.run()
+            self._finish(begun)
         elif begun is not None:
             begun.leave()
+
+    def _finish(self, begun: Run) -> None:
+        try:
+            begun.run()
+        except (*CONNECTION_LOST, MemoryError):
+            raise
+        except Exception as error:
+            # As the channel has it, which is about to deliver another message.
+            claim = begun.claim
+            _logger.exception("a message of queue %s cannot become a job", claim.queue)
+            self._channel.quarantine(claim.tag, claim.queue, error)
 
     def _task(self, name: str) -> Task[..., Any] | None:
         """Return the task of this name, if it is registered and plain."""

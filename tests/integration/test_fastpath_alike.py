@@ -6,12 +6,19 @@ from typing import Any
 import pytest
 
 from tasks.celery import app
+from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
-from tests.support.scenarios import SCENARIOS, Sender
+from tests.support.hostile import HOSTILE
+from tests.support.scenarios import SCENARIOS as PROPER
+from tests.support.scenarios import Sender
 from tests.support.two_ways import BOTH, CELERYS, SHORT, Way, alike, wait_until, working
 from tests.support.valkey import Valkey
 
+SCENARIOS = {**PROPER, **HOSTILE}
+
 REVOKED = "revoked"
+
+__all__ = ["server"]
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,15 @@ class Both:
 
 @pytest.fixture(scope="module", params=["threads", "solo"])
 def both(
-    request: pytest.FixtureRequest, valkey: Valkey, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, server: Valkey, tmp_path_factory: pytest.TempPathFactory
 ) -> Both:
     pool: str = request.param
     directory = tmp_path_factory.mktemp(f"two-ways-{pool}")
     ways, stats = {}, {}
     for name in BOTH:
         for scenario, found in SCENARIOS.items():
-            found.send(Sender(name, pool, scenario, valkey))
-        with working(valkey, directory, pool, name, concurrency=2, multiplier=4) as way:
+            found.send(Sender(name, pool, scenario, server))
+        with working(server, directory, pool, name, concurrency=2, multiplier=4) as way:
             wait_until(way.is_idle, f"the end of all jobs that go {name}", way)
             id_ = way.job_id(REVOKED)
             app.control.broadcast(

@@ -1,6 +1,5 @@
 """Plain jobs do take the short way, under the settings as they are; and what closes it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,10 @@ import pytest
 from tasks.celery import app
 from tasks.history import History
 from tasks.job import Job
+from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
-from tests.support.two_ways import CELERYS, SHORT, Listener, Way, wait_until, working
+from tests.support.listener import Listener
+from tests.support.two_ways import CELERYS, SHORT, Way, wait_until, working
 from tests.support.valkey import Valkey
 
 POOLS = ("threads", "solo")
@@ -18,20 +19,12 @@ POOLS = ("threads", "solo")
 EVENTS = ["task-received", "task-started", "task-succeeded"]
 
 
-@pytest.fixture
-def server(valkey: Valkey) -> Iterator[Valkey]:
-    def forget() -> None:
-        for pattern in ("short-*", "celerys-*", "*short-threads*", "*short-solo*", "*celerys-*"):
-            for key in valkey.client.scan_iter(pattern):
-                valkey.client.delete(key)
-
-    forget()
-    yield valkey
-    forget()
+__all__ = ["server"]
 
 
 def send(way: Way, name: str, task: Job = jobs.see, *args: object, **options: Any) -> str:
     """Send a job to a way's worker, and return its name."""
+    way.client.delete(f"ways-of-{way.job_id(name)}")
     options = {"queue": way.queue, "task_id": way.job_id(name), **options}
     task.apply_async(args, **options)
     return name

@@ -10,13 +10,14 @@ from sqlalchemy.orm import Session
 from tasks import outbox, scheduler
 from tasks.outbox import operating
 from tasks.outbox.publisher import publisher
+from tests.integration.fastpath_fixtures import server
 from tests.integration.outbox_fixtures import engine
 from tests.support import plain_outbox_jobs
 from tests.support.outbox_jobs import Booking
 from tests.support.two_ways import BOTH, SHORT, Way, all_alike, queue_of, wait_until, working
 from tests.support.valkey import Valkey
 
-__all__ = ["engine"]
+__all__ = ["engine", "server"]
 
 JOBS = f"tests.support.plain_jobs,{plain_outbox_jobs.__name__}"
 
@@ -38,7 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_a_row_ends_alike_by_both_ways(
-    valkey: Valkey, engine: Engine, url: str, tmp_path: Path, pool: str
+    server: Valkey, engine: Engine, url: str, tmp_path: Path, pool: str
 ) -> None:
     found: dict[str, dict[str, Any]] = {}
     for name in BOTH:
@@ -50,7 +51,7 @@ def test_a_row_ends_alike_by_both_ways(
         assert publisher.flush(30)
         scheduler.cancel(ids["cancel"])
         env = {"OUTBOX_TEST_URL": url}
-        with working(valkey, tmp_path, pool, name, env=env, jobs=JOBS) as way:
+        with working(server, tmp_path, pool, name, env=env, jobs=JOBS) as way:
             wait_until(way.is_idle, "the end of all", way)
         found[name] = {
             then: [way.kept_of(job_id), all_alike(row(job_id)), booked(engine, job_id)]

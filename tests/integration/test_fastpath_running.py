@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from tasks import scheduler
+from tests.integration.fastpath_fixtures import server
 from tests.support import plain_jobs as jobs
 from tests.support.two_ways import BOTH, CELERYS, SHORT, Way, all_alike, wait_until, working
 from tests.support.valkey import Valkey
+
+__all__ = ["server"]
 
 
 def asked(way: Way, command: str, *ids: str) -> object:
@@ -27,12 +30,12 @@ def asked(way: Way, command: str, *ids: str) -> object:
 
 
 def test_inspect_shows_what_threads_run_and_what_waits_for_one(
-    valkey: Valkey, tmp_path: Path
+    server: Valkey, tmp_path: Path
 ) -> None:
     answers: dict[str, list[Any]] = {}
     for name in BOTH:
         files = [tmp_path / f"{name}-{number}" for number in range(3)]
-        with working(valkey, tmp_path, "threads", name, concurrency=2, multiplier=2) as way:
+        with working(server, tmp_path, "threads", name, concurrency=2, multiplier=2) as way:
             ids = [way.job_id(f"held {number}") for number in range(3)]
             for job_id, file in zip(ids, files, strict=True):
                 jobs.hold.apply_async((str(file),), task_id=job_id, queue=way.queue)
@@ -58,12 +61,12 @@ def test_inspect_shows_what_threads_run_and_what_waits_for_one(
 
 @pytest.mark.parametrize("pool", ["threads", "solo"])
 def test_a_job_that_is_cancelled_while_it_runs_ends_alike(
-    valkey: Valkey, tmp_path: Path, pool: str
+    server: Valkey, tmp_path: Path, pool: str
 ) -> None:
     found: dict[str, list[object]] = {}
     for name in BOTH:
         thens = ("stop", "tell again", "fail later", "go on")
-        with working(valkey, tmp_path, pool, name) as way:
+        with working(server, tmp_path, pool, name) as way:
             for then in thens:
                 job_id = way.job_id(f"cancelled {then}")
                 jobs.until_cancelled.apply_async((then,), task_id=job_id, queue=way.queue)

@@ -4,7 +4,8 @@ from tasks import outbox
 from tasks.celery import app
 from tasks.job import Job
 from tests.support.outbox_jobs import Booking, MayPass
-from tests.support.plain_jobs import Refused, note_way
+from tests.support.plain_jobs import note_way
+from tests.support.plain_outcomes import Refused
 
 
 @app.task(
