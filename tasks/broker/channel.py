@@ -8,6 +8,8 @@ vanish, and the answer would lie in the socket with messages in it that nobody w
 import atexit
 import logging
 import os
+from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty
 from threading import Lock
@@ -202,23 +204,34 @@ class ClaimingChannel(SendingChannel):
         """Deliver what was claimed, and return how many messages that were."""
         self._is_fast = self.fast_path is not None and self.fast_path.is_open()
         found = asked.take()
+        undelivered = deque(found)
         try:
-            for claim in found:
+            while undelivered:
+                claim = undelivered[0]
                 if isinstance(claim, BrokenQueue):
                     self._report(claim)
                 else:
                     self._queue_cycle.rotate(claim.queue)
                     self._deliver_claim(claim)
+                undelivered.popleft()
+            self._finish_fast_path()
         except BaseException as error:
-            # The worker is told to end at once, rather than that something has gone wrong.
+            # The worker may be told to end at once, rather than that something has gone wrong.
             self._finish_fast_path(runs=isinstance(error, Exception))
+            self._give_back_undelivered(undelivered)
             raise
-        self._finish_fast_path()
         claimed = sum(isinstance(claim, Claim) for claim in found)
         self._may_be_more = claimed == asked.most
         if claimed:
             self._end_wait()
         return claimed
+
+    def _give_back_undelivered(self, claims: Iterable[Claim | BrokenQueue]) -> None:
+        """Put back what nobody works on, as what was delivered is when the channel closes."""
+        delivered = self.qos._delivered  # noqa: SLF001 (kombu's)
+        tags = [claim.tag for claim in claims if isinstance(claim, Claim)]
+        with suppress(*CONNECTION_LOST):  # then the lease keeper puts them back
+            self.holdings.give_back_waiting([tag for tag in tags if tag not in delivered])
 
     def _finish_fast_path(self, *, runs: bool = True) -> None:
         if self._is_fast and self.fast_path is not None:

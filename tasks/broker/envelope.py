@@ -13,6 +13,9 @@ _PLAIN: msgspec.json.Decoder[Any] = msgspec.json.Decoder()
 
 _UTF_8 = ("utf-8", None)
 
+NOTED_BY_WORKERS = ("deaths", "cancelled", "unrecorded", "outcome", "replay")
+"""What a worker notes in the request of a job, and no message may say of itself."""
+
 
 class Message(virtual.Message):
     """A message as a worker has it, with a body that is read quickly where it is plain JSON."""
@@ -42,7 +45,8 @@ def read(claim: Claim) -> dict[str, Any]:
     envelope = parse(claim.message)
     headers, properties = envelope["headers"], envelope["properties"]
     properties["delivery_tag"] = claim.tag
-    headers.pop("deaths", None)
+    for name in NOTED_BY_WORKERS:
+        headers.pop(name, None)
     if claim.deaths:
         headers["deaths"] = claim.deaths
         headers["redelivered"] = properties["delivery_info"]["redelivered"] = True

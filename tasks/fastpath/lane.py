@@ -105,6 +105,7 @@ class FastPath:
         try:
             begun.run()
         except (*CONNECTION_LOST, MemoryError):
+            begun.give_back()
             raise
         except Exception as error:
             # As the channel has it, which is about to deliver another message.
@@ -131,8 +132,13 @@ class FastPath:
         return not isinstance(dispatcher, EventDispatcher) or dispatcher.admits(job_id)
 
     def _run(self, run: Run) -> None:
-        if run.begin(self._states_of):
+        if not run.begin(self._states_of):
+            return
+        try:
             run.run()
+        except CONNECTION_LOST as error:
+            _logger.warning("job %s goes back, its end could not be stored: %s", run.job_id, error)
+            run.give_back()
 
     def _states_of(self, backend: JobResults) -> States:
         # Each thread has a backend of its own, as Celery has it.

@@ -111,6 +111,12 @@ class Run:
         if self._started is not None:
             self._started(False)
 
+    def give_back(self) -> None:
+        """Put the job back into its queue: what became of it could not be stored."""
+        state.requests.pop(self.job_id, None)
+        with suppress(*CONNECTION_LOST):  # then the lease keeper puts it back
+            self._channel.holdings.give_back([self.claim.tag])
+
     def run(self) -> None:
         """Run the body, and see to what comes of it."""
         task, context = self.task, self.context

@@ -5,9 +5,11 @@ import json
 from collections.abc import Iterator
 
 import pytest
+import redis
 from kombu import Exchange, Queue
 from kombu.asynchronous import Hub
 
+from tasks.broker.claims import Claim
 from tasks.broker.scripts import BELL_TOKENS
 from tasks.broker.transport import _nudge_of
 from tests.support.servers import MANY_DATABASES, Party, client_of, fresh_database
@@ -215,3 +217,27 @@ def test_a_loop_that_was_reset_may_still_be_nudged() -> None:
     loop.close()
     del nudge
     gc.collect()
+
+
+def test_what_was_claimed_with_a_message_that_could_not_be_delivered_goes_back(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Party(url, "q") as party, client_of(url) as client:
+        party.publish("q", 1, 2, 3)
+        really = party.channel._deliver_claim
+        claims: list[Claim] = []
+
+        def fails_at_the_second(claim: Claim) -> None:
+            claims.append(claim)
+            if len(claims) == 2:
+                raise redis.ConnectionError("the server is away")
+            really(claim)
+
+        with monkeypatch.context() as away:
+            away.setattr(party.channel, "_deliver_claim", fails_at_the_second)
+            with pytest.raises(redis.ConnectionError):
+                party.channel.claim()
+        assert party.bodies == [1]
+        assert client.llen("q") == 2
+        assert party.channel.holdings.tags.keys() == {claims[0].tag}
+        assert party.take(3) == [1, 2, 3]

@@ -13,11 +13,14 @@ from hypothesis import strategies as st
 from kombu.transport import virtual
 
 from tasks.broker.claims import Claim
-from tasks.broker.envelope import Message, read
+from tasks.broker.envelope import NOTED_BY_WORKERS, Message, read
 from tasks.celery import app
+from tasks.failed.record import OUTCOME
 from tasks.fastpath import conditions
 from tasks.fastpath.plain import are_plain, arguments_of, fields_of
 from tasks.message import check_body, check_headers, due_at
+from tasks.replay import FIELD
+from tasks.results import UNRECORDED
 from tasks.worker import Request
 from tests.support import jobs
 
@@ -183,3 +186,11 @@ def test_nobody_listens_until_somebody_does() -> None:
         finally:
             signal.disconnect(listen)
     assert conditions.nobody_listens()
+
+
+def test_no_message_says_of_itself_what_a_worker_notes_of_a_job() -> None:
+    assert {UNRECORDED, OUTCOME, FIELD, "cancelled"} <= set(NOTED_BY_WORKERS)
+    forged = {"id": "x", "task": "t", **dict.fromkeys(NOTED_BY_WORKERS, "forged")}
+    properties: dict[str, Any] = {"delivery_info": {}}
+    message = json.dumps({"headers": forged, "properties": properties, "body": ""}).encode()
+    assert read(Claim("lane-1", "q", 0, message))["headers"] == {"id": "x", "task": "t"}
