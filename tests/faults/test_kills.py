@@ -48,7 +48,11 @@ def test_with_the_default_lease_a_dead_workers_jobs_are_done_within_15_seconds(
     make_arena: MakeArena, chance: random.Random
 ) -> None:
     campaign = Campaign(make_arena(lease=DEFAULT_LEASE), "threads", chance)
-    figures = campaign.run(plan_of(chance, kill_group=3))
+    for _ in range(5):
+        figures = campaign.run(plan_of(chance, kill_group=3))
+        # Each kill may find its worker between two jobs.
+        if figures.recoveries:
+            break
     assert figures.recoveries
     assert sorted(figures.recoveries)[len(figures.recoveries) // 2] <= 15, middle_and_most(
         figures.recoveries
