@@ -43,9 +43,10 @@ class FastPath:
         """Tell whether any job of this consumer can take the short way."""
         app = consumer.app
         return (
-            isinstance(consumer.pool, (SoloPool, ThreadPool))
+            type(consumer.pool) in (SoloPool, ThreadPool)
             and "application/json" in consumer.task_consumer.accept
             and not app.conf.worker_deduplicate_successful_tasks
+            and not consumer.on_task_message
             and conditions.does_nothing(app.loader)
             and conditions.nothing_is_replaced()
         )
