@@ -2,8 +2,8 @@
 
 Celery makes five objects for each job, asks each of them for what is the same for all jobs, and
 calls what may be listening whether or not anybody does: two thirds of what a short job costs. Most
-jobs need none of it: they are due, belong to no chord, their task has no hooks, and nobody has
-connected a signal. Those are run here, with the same outcome at each station: the claim, the
+jobs need none of it: they are due, belong to no chord, their task has no hooks, no event of theirs
+is to be sent, and nobody has connected a signal. Those are run here, with the same outcome at each station: the claim, the
 cancelled and the revoked, the request that the body sees, log lines, states, counts,
 acknowledgement.
 
