@@ -92,6 +92,8 @@ class Wire:
         self._plain: _Plain | None = None
         self._awaits = False
         """Whether there are, or will be, answers that nobody has taken."""
+        self.looks = 0
+        """How often `answer` looks whether there is one, before it sleeps until there is."""
 
     def run(self, script: Text, keys: Sequence[str | bytes], arguments: Sequence[Word]) -> Any:  # noqa: ANN401 (a script's)
         """Run the script, and return its answer. It is sent once: nothing is tried again.
@@ -249,7 +251,7 @@ class Wire:
             self._awaits = False
             return found
         try:
-            plain.reader.feed(self._socket.recv(_MOST_READ))
+            plain.reader.feed(self._seen() or self._socket.recv(_MOST_READ))
             found = plain.reader.gets()
         except TimeoutError:
             connection.disconnect()
@@ -264,6 +266,15 @@ class Wire:
         if isinstance(found, redis.RedisError):
             raise found
         return found
+
+    def _seen(self) -> bytes:
+        """Return what comes while it is looked for; b"" if nothing does, or that is the end."""
+        for _ in range(self.looks):
+            try:
+                return os.read(self._socket.fileno(), _MOST_READ)
+            except BlockingIOError:
+                os.sched_yield()
+        return b""
 
     def _took_a_number(self) -> bool:
         """Take the answer, if it is a number, as that of a script that went well mostly is.

@@ -145,5 +145,7 @@ class FastPath:
         # Each thread has a backend of its own, as Celery has it.
         found = self._states.get(id(backend))
         if found is None:
-            found = self._states[id(backend)] = States(backend, self._consumer.hostname)
+            found = self._states[id(backend)] = States(
+                backend, self._consumer.hostname, is_alone=not self._in_threads
+            )
         return found

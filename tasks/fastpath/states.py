@@ -31,8 +31,10 @@ _MOST_BITS = 2_000
 class States:
     """The states of plain jobs, kept by one result backend for one worker."""
 
-    def __init__(self, backend: JobResults, worker: str) -> None:
+    def __init__(self, backend: JobResults, worker: str, *, is_alone: bool = False) -> None:
         self._backend = backend
+        if is_alone:
+            backend.recorder.look_for_answers()
         self._who = {"pid": os.getpid(), "hostname": worker}
         self._worker = word(worker)
         self._zone = backend.app.timezone
