@@ -92,9 +92,12 @@ class EventDispatcher(CeleryEventDispatcher):
         self._waiting: deque[dict[str, Any]] = deque()
         self._left_out: OrderedDict[str, None] = OrderedDict()
         self._admitted: set[str] = set()
+        self._refused = self._refused_and_counted = 0
+        """Jobs that were not admitted, counted by who asks and by who tells the history."""
         self._allowance = Allowance(framework_settings().event_jobs_max, monotonic())
         self._sender: Thread | None = None
         self._starting = Lock()
+        """Held while the sender is started, and while it tells how many were refused."""
         self._ending = Signal()
         super().__init__(*args, **options)
 
@@ -111,6 +114,7 @@ class EventDispatcher(CeleryEventDispatcher):
 
     def flush(self, errors: bool = True, groups: bool = True) -> None:
         """Send what was kept, and what was collected."""
+        self._count_refused()
         super().flush(errors, groups)
         if groups:
             while self._waiting and self._send_batch():
@@ -132,14 +136,23 @@ class EventDispatcher(CeleryEventDispatcher):
     def admits(self, job_id: str) -> bool:
         """Tell whether the events of this job, which begins now, are to be sent.
 
-        If so, its `task-received` is to follow; if not, the job is counted as one without events.
+        If so, its `task-received` is to follow; if not, the job is counted as one without events,
+        and `leave_out` is to be called if there may be some.
         """
         if not self.groups or JOBS in self.groups:
             if self._allowance.take(monotonic()):
                 self._admitted.add(job_id)
                 return True
-            self._leave_out(job_id)
+            self._refused += 1
+            if self._sender is None:
+                self._start_sender()
         return False
+
+    def leave_out(self, job_id: str) -> None:
+        """Send no event of this job, which was not admitted, and comes to some all the same."""
+        self._left_out[job_id] = None
+        if len(self._left_out) > REMEMBERED:
+            self._left_out.popitem(last=False)
 
     def _collect(self, type: str, fields: dict[str, Any]) -> None:  # noqa: A002 (Celery's)
         job_id = fields.get("uuid", "")
@@ -164,9 +177,14 @@ class EventDispatcher(CeleryEventDispatcher):
 
     def _leave_out(self, job_id: str) -> None:
         recorder.count(WITHOUT_EVENTS)
-        self._left_out[job_id] = None
-        if len(self._left_out) > REMEMBERED:
-            self._left_out.popitem(last=False)
+        self.leave_out(job_id)
+
+    def _count_refused(self) -> None:
+        with self._starting:
+            refused = self._refused
+            if refused > self._refused_and_counted:
+                recorder.count(WITHOUT_EVENTS, refused - self._refused_and_counted)
+                self._refused_and_counted = refused
 
     def _start_sender(self) -> None:
         with self._starting:

@@ -14,6 +14,7 @@ from celery.worker.request import create_request_cls
 from tasks.broker.channel import ClaimingChannel
 from tasks.broker.claims import Claim
 from tasks.broker.envelope import read
+from tasks.events import EventDispatcher
 from tasks.fastpath.plain import CALLBACKS
 from tasks.replay import FIELD, Replay
 from tasks.results import CLAIMED_AT
@@ -67,6 +68,9 @@ class Celerys:
             replay: what its body has raised or returned.
 
         """
+        if isinstance(request.eventer, EventDispatcher):
+            # It was received without an event.
+            request.eventer.leave_out(request.id)
         request.request_dict.update(known)
         request.request_dict[FIELD] = replay
         error = replay.error
