@@ -180,6 +180,10 @@ class Consumer(CeleryConsumer):
             with suppress(*CONNECTION_LOST):
                 liveness.forget(channel.holdings, channel.global_keyprefix, self.hostname)
         give_back_waiting()
+        if self.event_dispatcher:
+            # Celery closes it without sending what was collected since the last time.
+            with suppress(Exception):
+                self.event_dispatcher.flush(errors=False)
         super().stop()
 
     def _give_up(self, message: Message, deaths: int) -> None:
