@@ -5,6 +5,7 @@ import pytest
 from tests.browser.shopping import change_quantity, fill_in, orders_of, put_in_cart, wait_for_order
 from tests.browser.visitor import Visitor
 from tests.support.demo import Demo
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -38,7 +39,7 @@ def test_a_bad_email_keeps_the_values_and_says_what_to_change_where_it_is(
     fill_in(browser, "ada at example", name="Ada King")
     browser.click(".checkout button")
     browser.wait_for_text("1 thing needs a change", ".fault-summary")
-    assert browser.has_focus(".fault-summary")
+    wait_for(lambda: browser.has_focus(".fault-summary"), "the focus on the summary")
     assert (browser.value("#name"), browser.value("#email")) == ("Ada King", "ada at example")
     assert browser.text("#email + #email-fault") == browser.text(".fault-summary a")
     assert browser.texts("#email[aria-invalid=true][aria-describedby~=email-fault]") != []
