@@ -65,17 +65,10 @@ class Recorder:
             redis.RedisError: when the server refused this or did not answer in time.
 
         """
-        return self.run_for(Words.of(keys), Words.of(arguments))
-
-    def run_for(self, keys: Words, arguments: Words) -> Any:  # noqa: ANN401 (the script's)
-        """Do as `run`.
-
-        Raises as `run`.
-        """
-        return self.ask_for(keys, arguments)()
+        return self.ask_for(Words.of(keys), Words.of(arguments))()
 
     def ask_for(self, keys: Words, arguments: Words) -> Callable[[], Any]:
-        """Do as `run_for`, but leave it to the caller when to wait for the answer.
+        """Do as `run`, but leave it to the caller when to wait for the answer.
 
         Returns what waits for it, which must be called by this thread, soon, and with nothing asked
         or left in between: nobody else can record anything until then.

@@ -102,12 +102,8 @@ class Wire:
             redis.RedisError: when the server refused it or did not answer in time.
 
         """
-        connection = self._ready()
-        try:
-            return _ask(connection, "EVALSHA", script.digest, len(keys), *keys, *arguments)
-        except redis.exceptions.NoScriptError:
-            # Nothing has been done yet. This runs it, and has the server keep it.
-            return _ask(connection, "EVAL", script.text, len(keys), *keys, *arguments)
+        self.ask(script, Words.of(keys), Words.of(arguments))
+        return self.answer()
 
     def ask(self, script: Text, keys: Words, arguments: Words) -> None:
         """Have the script run; `answer` is to be called next.
@@ -325,12 +321,6 @@ class _Plain:
         if type(used) is not socket.socket or not hasattr(reader, "feed"):
             return None
         return cls(used.fileno(), reader)
-
-
-def _ask(connection: Any, *command: Word) -> Any:  # noqa: ANN401 (redis-py's)
-    # Whatever ends this early also ends the connection, so no answer is left to be misread.
-    connection.send_packed_command(connection.pack_command(*command), check_health=False)
-    return connection.read_response()
 
 
 def server_of(pool: Any) -> tuple[object, ...]:  # noqa: ANN401 (redis-py's, Sentinel's included)

@@ -143,12 +143,15 @@ def listener(server: Valkey) -> Iterator[PubSub]:
         yield found
 
 
-@settings(
+MANY_EXAMPLES = settings(
     max_examples=120,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
 )
+
+
+@MANY_EXAMPLES
 @given(
     args=st.lists(values, max_size=3),
     kwargs=st.dictionaries(st.sampled_from(["first", "second", "x"]), values, max_size=3),
@@ -209,12 +212,7 @@ def mark_of(server: Valkey, job_id: str) -> tuple[str, bool]:
     return re.sub(r'"enqueued_at": [\d.]+', "ENQUEUED", found.decode()), left > 29 * 86_400
 
 
-@settings(
-    max_examples=120,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+@MANY_EXAMPLES
 @given(
     args=st.lists(values, max_size=3),
     kwargs=st.dictionaries(st.sampled_from(["first", "password", "x"]), values, max_size=3),
